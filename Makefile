@@ -1,0 +1,95 @@
+# make and Go are all that build, demo and test need. `make` alone lists the targets.
+
+GO       ?= go
+FUZZTIME ?= 30s
+BENCH    ?= .
+COUNT    ?= 6
+VULNDB   ?= https://vuln.go.dev
+
+# The tags leave out what the Google SDK links and a file store never calls.
+TAGS := grpcnotrace,disable_grpc_modules
+
+# One set of flags for the program and for its checks, so that they share a
+# build cache. GOFLAGS of the environment stays in force.
+STATIC := CGO_ENABLED=0 GOFLAGS="$(GOFLAGS) -trimpath -tags=$(TAGS)"
+
+# The version comes from git through the build info, where there is a git.
+VCS := $(shell git rev-parse -q --verify HEAD >/dev/null 2>&1 && echo true || echo false)
+
+# The race detector needs a C compiler. Where REQUIRE_STORES is set, as in CI,
+# it is on in any case, and so a missing compiler fails.
+RACE := $(if $(REQUIRE_STORES),-race,$(shell test "`$(GO) env CGO_ENABLED`" = 1 && echo -race))
+
+# Modules below the root, each with dependencies that the program does not have.
+NESTED := $(patsubst %/go.mod,%,$(wildcard tools/go.mod test/*/go.mod))
+
+# staticcheck, govulncheck and benchstat, at the versions that tools/go.mod pins.
+TOOL := $(GO) tool -modfile=tools/go.mod
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-root test-stores test-sdk check fmt-check vet lint tidy-check arch vuln demo bench benchstat fuzz clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+build: ## build ./bin/gcexport
+	$(STATIC) $(GO) build -buildvcs=$(VCS) -o bin/gcexport ./cmd/gcexport
+
+test: test-root test-stores test-sdk ## run all tests, with the race detector
+
+test-root:
+	$(if $(RACE),,@echo "SKIP race detector: no C compiler")
+	$(GO) test $(RACE) -tags=$(TAGS) ./...
+
+test-stores: ## run the tests against S3, GCS and Azure stores on this machine
+	@test -d test/stores/azurite/node_modules || test -n "$(REQUIRE_STORES)" || \
+		echo "SKIP Azure store: Azurite is not installed: run 'npm ci' in test/stores/azurite"
+	cd test/stores && $(GO) test $(RACE) -tags=$(TAGS) ./...
+
+test-sdk: ## run the official Go SDK against the simulator
+	cd test/sdk && $(STATIC) $(GO) test ./...
+
+check: fmt-check tidy-check vet lint arch vuln ## run all checks that are no tests
+
+fmt-check:
+	@unformatted=`find . -name node_modules -prune -o -name '*.go' -print | xargs gofmt -s -l`; \
+	test -z "$$unformatted" || { echo "not as gofmt -s writes it:"; echo "$$unformatted"; exit 1; }
+
+tidy-check:
+	$(GO) mod tidy -diff
+	@for dir in $(NESTED); do echo "$$dir: $(GO) mod tidy -diff"; (cd $$dir && $(GO) mod tidy -diff) || exit 1; done
+
+vet:
+	$(STATIC) $(GO) vet ./...
+
+lint:
+	$(STATIC) $(TOOL) staticcheck ./...
+
+arch:
+	$(GO) test -count=1 ./internal/arch
+
+# The vulnerability database is the one thing here that is neither in the
+# repository nor behind the module proxy: where it cannot be reached, say so.
+vuln:
+	@echo $(TOOL) govulncheck -db $(VULNDB) ./...
+	@if out=`$(STATIC) $(TOOL) govulncheck -db $(VULNDB) ./... 2>&1`; then echo "$$out"; \
+	else case "$$out" in \
+		*"fetching vulnerabilities: Get "*) echo "SKIP govulncheck: $(VULNDB) cannot be reached" ;; \
+		*) echo "$$out"; exit 1 ;; \
+	esac; fi
+
+demo: build ## export a month from the simulator into ./out
+	@sh test/demo.sh
+
+bench: ## run all benchmarks (BENCH=regexp COUNT=6), to keep for benchstat
+	@$(GO) test -tags=$(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+benchstat: ## compare two outputs of bench (OLD=file NEW=file)
+	@$(TOOL) benchstat $(OLD) $(NEW)
+
+fuzz: ## run each fuzz target for FUZZTIME=30s
+	@GO='$(GO)' TAGS='$(TAGS)' FUZZTIME='$(FUZZTIME)' sh test/fuzz.sh
+
+clean: ## remove what build and demo have written
+	rm -rf bin
+	@sh test/demo.sh clean
