@@ -1,0 +1,448 @@
+package record
+
+import (
+	"encoding/binary"
+	"io"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// How the scanner works. The inflated body passes through one buffer:
+//
+//	     start       w         run       i           n
+//	       |         |          |        |           |
+//	.......|  kept   | (nothing)|  kept  |  to come  |0.......
+//
+// It is a pull parser: functions take the place i of the next byte to look at
+// and return the place behind what they have checked. The rules:
+//
+//  1. buf[n] is 0, and eight bytes can be read from buf[n:]. A zero byte is
+//     never right, neither between tokens nor inside one, so every loop stops
+//     there without asking for the end of the data. Who meets a byte that is
+//     not right looks whether it is that one, and calls fill.
+//  2. fill may move everything, and even change buf. It keeps what stands
+//     between start and i, and tells the new i; all other places, and copies of
+//     buf, are worth nothing afterwards. gap calls it, and so does everything
+//     that checks a token.
+//  3. Whitespace is taken out as late as possible: buf[start:w] is compact,
+//     buf[run:i] has yet to move down to w, which flush does. While w == run, as
+//     all through a page without whitespace, nothing is copied. Always
+//     start <= w <= run <= i <= n, but that outside of what is kept the first
+//     three may lag behind.
+//  4. What must be found again after fill is held as an offset: the number of
+//     kept bytes before it.
+//  5. The first failure counts. fail notes it and returns n, where the zero
+//     stands, and fill gives nothing from then on: all checks that follow fail
+//     too, and no caller needs a path for errors. Only who hands something out,
+//     or takes it, looks at failed.
+//
+// The page's object, its array of records and the members of each record go
+// through object and array (page.go), which have something to do for each of
+// them. The values in them, nearly all of the bytes, go through value, the hot
+// loop.
+
+const (
+	windowSize = 64 << 10 // the least size of the buffer, and the most read at once
+	keepSize   = 4 << 20  // a larger buffer is given back after the page
+	padding    = 8        // bytes behind the window that can be read
+
+	tooLarge = "a record or a member of the envelope is too large"
+)
+
+// A Scanner takes pages apart. It holds the scratch for that, some 110 KiB, and
+// can be used for any number of pages, by one goroutine at a time.
+type Scanner struct {
+	opt    Options
+	window int // windowSize; tests make it tiny
+	src    inflater
+
+	buf           []byte
+	start, w, run int   // see above
+	n             int   // end of the data in buf
+	read          int64 // bytes of the body so far
+	eof           bool
+	keep          bool  // false: nothing is kept, what has been checked may go
+	limit         int64 // bytes that may be kept
+
+	failed bool
+	damage *DamagedError
+	stop   error // what fn returned
+
+	depth   int    // objects and arrays open around a value
+	closers []byte // scratch of value, one for each level of depth
+
+	fn      func(Record) error
+	page    *Page
+	seen    [memberCount]bool // members of the envelope
+	records int
+	inside  bool // of a record
+	id, at  span // the record's id and start
+}
+
+// NewScanner returns a scanner for pages such as the options describe.
+func NewScanner(o Options) *Scanner {
+	o = o.withDefaults()
+	return &Scanner{opt: o, window: windowSize, closers: make([]byte, o.MaxDepth)}
+}
+
+// Scan reads the page and calls fn for each record in it. What fn was given is
+// good only once Scan has returned nil: then the page is whole, and its
+// envelope and counts are set. If the page is damaged, Scan returns a
+// [*DamagedError], and so does [Page.Damage]. An error of fn ends the scan and
+// is returned as it is; the page then counts as not scanned. fn must not use
+// the Scanner.
+func (s *Scanner) Scan(p *Page, fn func(Record) error) error {
+	s.reset(p, fn)
+	s.end(s.root(s.gap(0)))
+	s.release()
+	if s.failed {
+		p.Envelope = Envelope{TotalHits: -1}
+	}
+	if s.damage != nil {
+		p.state, p.err = damaged, s.damage
+		return s.damage
+	}
+	if s.failed {
+		return s.stop
+	}
+	p.state, p.Records, p.RawBytes = whole, s.records, s.read
+	return nil
+}
+
+// value checks the value that starts at i, with everything in it, and returns
+// the place behind it.
+func (s *Scanner) value(i int) int {
+	b, closers := s.buf, s.closers
+	depth, closer := s.depth, byte(0) // what closes the innermost object or array
+	for {
+		if closer == '}' {
+			if b[i] != '"' {
+				return s.fail(i, "no key in an object")
+			}
+			i = s.str(i + 1)
+			b = s.buf
+			if b[i] <= ' ' {
+				i = s.gap(i)
+				b = s.buf
+			}
+			if b[i] != ':' {
+				return s.fail(i, "no colon behind a key")
+			}
+			i++
+			if b[i] <= ' ' {
+				i = s.gap(i)
+				b = s.buf
+			}
+		}
+		switch c := b[i]; c {
+		case '"':
+			i = s.str(i + 1)
+			b = s.buf
+		case '{', '[':
+			if depth == len(closers) {
+				return s.fail(i, "nested too deep")
+			}
+			closers[depth] = closer
+			depth++
+			closer = c + 2 // so it is in ASCII
+			i++
+			if b[i] <= ' ' {
+				i = s.gap(i)
+				b = s.buf
+			}
+			if b[i] != closer {
+				continue
+			}
+			depth--
+			closer = closers[depth]
+			i++
+		default:
+			i = s.scalar(i)
+			b = s.buf
+		}
+		for { // behind a value
+			if depth == s.depth {
+				return i
+			}
+			if b[i] <= ' ' {
+				i = s.gap(i)
+				b = s.buf
+			}
+			c := b[i]
+			i++
+			if c == ',' {
+				break
+			}
+			if c != closer {
+				return s.fail(i-1, "no comma or closing bracket behind a value")
+			}
+			depth--
+			closer = closers[depth]
+		}
+		if b[i] <= ' ' {
+			i = s.gap(i)
+			b = s.buf
+		}
+	}
+}
+
+// str checks a string whose opening quote stands before i, and returns the
+// place behind its closing quote.
+func (s *Scanner) str(i int) int {
+	b := s.buf
+	for {
+		stops := special(binary.LittleEndian.Uint64(b[i : i+8]))
+		if stops == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(stops) >> 3
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1
+		case c == '\\':
+			i = s.escape(i)
+		case c >= utf8.RuneSelf:
+			i = s.runes(i)
+		case i < s.n:
+			return s.fail(i, "control character in a string")
+		default:
+			var ok bool
+			if i, ok = s.fill(i); !ok {
+				return s.fail(i, "string without end")
+			}
+		}
+		b = s.buf
+	}
+}
+
+// special marks the bytes of x that need a look inside a string: quotes,
+// backslashes, control characters, and all that is not ASCII. The lowest mark
+// is right; above it there may be wrong ones, as subtraction borrows.
+func special(x uint64) uint64 {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	quotes := (x ^ ones*'"') - ones
+	slashes := (x ^ ones*'\\') - ones
+	controls := x - ones*' '
+	return (x | quotes | slashes | controls) & tops
+}
+
+// escape checks the escape sequence at i.
+func (s *Scanner) escape(i int) int {
+	i = s.next(i + 1)
+	switch s.buf[i] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 1
+	case 'u':
+		for range 4 {
+			i = s.next(i + 1)
+			if c := s.buf[i]; c-'0' > 9 && (c|0x20)-'a' > 5 {
+				return s.fail(i, "invalid escape sequence in a string")
+			}
+		}
+		return i + 1
+	}
+	return s.fail(i, "invalid escape sequence in a string")
+}
+
+// runes checks the UTF-8 sequences at i.
+func (s *Scanner) runes(i int) int {
+	for s.buf[i] >= utf8.RuneSelf {
+		for more := true; more && !utf8.FullRune(s.buf[i:s.n]); {
+			i, more = s.fill(i)
+		}
+		r, size := utf8.DecodeRune(s.buf[i:s.n])
+		if r == utf8.RuneError && size <= 1 {
+			return s.fail(i, "invalid UTF-8")
+		}
+		i += size
+	}
+	return i
+}
+
+// scalar checks the number, true, false or null at i.
+func (s *Scanner) scalar(i int) int {
+	switch s.buf[i] {
+	case 't':
+		return s.literal(i, "true")
+	case 'f':
+		return s.literal(i, "false")
+	case 'n':
+		return s.literal(i, "null")
+	}
+	if s.buf[i] == '-' {
+		i = s.next(i + 1)
+	}
+	if s.buf[i] == '0' {
+		i = s.next(i + 1)
+	} else {
+		i = s.digits(i)
+	}
+	if s.buf[i] == '.' {
+		i = s.digits(i + 1)
+	}
+	if s.buf[i]|0x20 == 'e' {
+		i = s.next(i + 1)
+		if c := s.buf[i]; c == '+' || c == '-' {
+			i++
+		}
+		i = s.digits(i)
+	}
+	return i
+}
+
+// digits checks that one digit stands at i, and passes all that follow. It does
+// not stop at the end of the window.
+func (s *Scanner) digits(i int) int {
+	if i = s.next(i); s.buf[i]-'0' > 9 {
+		return s.fail(i, "invalid value")
+	}
+	for {
+		for s.buf[i]-'0' <= 9 {
+			i++
+		}
+		if i < s.n {
+			return i
+		}
+		var ok bool
+		if i, ok = s.fill(i); !ok {
+			return i
+		}
+	}
+}
+
+// literal checks that the word stands at i.
+func (s *Scanner) literal(i int, word string) int {
+	for more := true; more && s.n-i < len(word); {
+		i, more = s.fill(i)
+	}
+	if s.n-i < len(word) || string(s.buf[i:i+len(word)]) != word {
+		return s.fail(i, "invalid value")
+	}
+	return i + len(word)
+}
+
+// next returns i, after fill if there is nothing at i.
+func (s *Scanner) next(i int) int {
+	if i == s.n {
+		i, _ = s.fill(i)
+	}
+	return i
+}
+
+// gap takes out the whitespace at i, if there is any, and returns the place of
+// what follows.
+func (s *Scanner) gap(i int) int {
+	const spaces = 0x2020202020202020
+	for more := true; more; {
+		s.flush(i)
+		b := s.buf
+		for b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t' {
+			i++
+			for binary.LittleEndian.Uint64(b[i:i+8]) == spaces {
+				i += 8
+			}
+		}
+		s.run = i
+		if i < s.n {
+			break
+		}
+		i, more = s.fill(i)
+	}
+	return i
+}
+
+// skip is gap, and fast where there is no whitespace.
+func (s *Scanner) skip(i int) int {
+	if s.buf[i] > ' ' {
+		return i
+	}
+	return s.gap(i)
+}
+
+// flush joins what is kept: all of it up to i stands in buf[start:w] then.
+func (s *Scanner) flush(i int) {
+	if s.w < s.run {
+		copy(s.buf[s.w:], s.buf[s.run:i])
+	}
+	s.w += i - s.run
+	s.run = i
+}
+
+// begin keeps what follows from i on, up to limit bytes.
+func (s *Scanner) begin(i int, limit int64) {
+	s.start, s.w, s.run = i, i, i
+	s.keep, s.limit = true, limit
+}
+
+// offset counts the kept bytes before i.
+func (s *Scanner) offset(i int) int { return s.w - s.start + i - s.run }
+
+// fill reads on. It returns the new place of what stood at i, and whether
+// anything was read: if not, the data has ended, or is damaged.
+func (s *Scanner) fill(i int) (int, bool) {
+	if s.failed || s.eof {
+		return i, false
+	}
+	s.flush(i)
+	if !s.keep {
+		s.start, s.w = i, i
+	}
+	if int64(s.w-s.start) > s.limit && s.keep {
+		return s.fail(i, tooLarge), false
+	}
+	i = s.room(i)
+	for before := s.n; s.n == before; {
+		m, err := s.src.Read(s.buf[s.n:min(s.n+s.window, len(s.buf)-padding)])
+		s.n += m
+		s.read += int64(m)
+		s.buf[s.n] = 0
+		switch {
+		case err == io.EOF:
+			s.eof = true
+			return i, m > 0
+		case err != nil:
+			return s.failWith(s.n, "cannot inflate", err), false
+		case s.read > s.opt.MaxRaw:
+			return s.failWith(s.n, "the body is too large", nil), false
+		}
+	}
+	return i, true
+}
+
+// room makes room for reading at least half a window behind n: if need be, it
+// moves everything to the front of buf, or of a larger one. The zero at n is
+// left to fill.
+func (s *Scanner) room(i int) int {
+	least := (s.window + 1) / 2
+	if len(s.buf)-padding-s.n >= least {
+		return i
+	}
+	from, kept, ahead := s.buf, s.w-s.start, s.n-i
+	if size := kept + ahead + least; size > len(s.buf)-padding {
+		s.buf = make([]byte, max(size, 2*(len(from)-padding))+padding)
+	}
+	if s.start > 0 || &s.buf[0] != &from[0] {
+		copy(s.buf, from[s.start:s.w])
+	}
+	copy(s.buf[kept:], from[i:s.n])
+	s.start, s.w, s.run, s.n = 0, kept, kept, kept+ahead
+	return kept
+}
+
+// fail notes the damage at i, unless there was a failure before, and returns n.
+func (s *Scanner) fail(i int, reason string) int {
+	if i >= s.n {
+		reason = "unexpected end"
+	}
+	return s.failWith(i, reason, nil)
+}
+
+// failWith is fail with a cause.
+func (s *Scanner) failWith(i int, reason string, cause error) int {
+	if !s.failed {
+		s.failed = true
+		s.damage = &DamagedError{Offset: s.read - int64(s.n-i), Reason: reason, Err: cause}
+	}
+	return s.n
+}
