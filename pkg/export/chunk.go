@@ -1,0 +1,288 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"gocloud.dev/blob"
+
+	"github.com/gcexport/gcexport/internal/jsonl"
+	"github.com/gcexport/gcexport/internal/object"
+	"github.com/gcexport/gcexport/pkg/interval"
+	"github.com/gcexport/gcexport/pkg/record"
+)
+
+// maxConflicts bounds how often a chunk is begun anew because another process
+// was quicker. Each time there is one part more in the bucket, so it ends.
+const maxConflicts = 1000
+
+// chunk brings one chunk to its manifest, or says why it could not. A chunk is
+// a log of create-only parts, and whoever writes part n has read parts 0 to
+// n-1; where a part or the manifest turns out to exist, another process has
+// been at work, and the chunk is begun anew from what is there now. A nil
+// Manifest without an error says that another process committed the chunk.
+func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
+	for range maxConflicts {
+		done, err := r.Bucket.Exists(ctx, r.layout.Manifest(c.Interval, 0))
+		if err != nil {
+			return nil, fmt.Errorf("look for the manifest: %w", err)
+		}
+		if done {
+			return nil, nil
+		}
+		m, err := r.attempt(ctx, c)
+		if !errors.Is(err, object.ErrExists) {
+			return m, err
+		}
+		r.log.InfoContext(ctx, "another process is at work on this chunk", "chunk", c.Interval)
+	}
+	return nil, fmt.Errorf("gave up after %d conflicts with other processes", maxConflicts)
+}
+
+// attempt goes once through the protocol: recover, fill, commit. It returns
+// object.ErrExists where another process got in between.
+func (r *run) attempt(ctx context.Context, c Chunk) (*Manifest, error) {
+	f := &filling{run: r, chunk: c, seen: newIDs(), manifest: r.newManifest(c)}
+	if err := f.recover(ctx); err != nil {
+		return nil, fmt.Errorf("read the parts that are there: %w", err)
+	}
+	if err := f.fill(ctx); err != nil {
+		return nil, err
+	}
+	f.manifest.seal(r.summary.Watermark)
+	if err := r.commit(ctx, f.manifest); err != nil {
+		return nil, err
+	}
+	return f.manifest, nil
+}
+
+// filling is one attempt to bring all records of a chunk into parts.
+type filling struct {
+	*run
+	chunk    Chunk
+	seen     *ids
+	manifest *Manifest
+	part     jsonl.Part
+	dropped  Dropped // in the page at hand
+	next     func() (*record.Page, error, bool)
+}
+
+// recover reads the parts that an earlier attempt, or another process, has
+// left: their records are done.
+func (f *filling) recover(ctx context.Context) error {
+	prefix := f.layout.PartPrefix(f.chunk.Interval, 0)
+	var found []*blob.ListObject
+	if err := list(ctx, f.Bucket, prefix, func(o *blob.ListObject) { found = append(found, o) }); err != nil {
+		return err
+	}
+	for i, o := range found {
+		if n, ok := f.layout.ParsePart(o.Key); !ok || n.Part != i {
+			return fmt.Errorf("%s is not part %d of the chunk: the bucket was changed by something else", o.Key, i)
+		}
+		stats, err := f.recoverPart(ctx, o.Key)
+		if err != nil {
+			return fmt.Errorf("%s: %w", o.Key, err)
+		}
+		f.manifest.add(o.Key, stats)
+		f.log.InfoContext(ctx, "found a part of an earlier attempt", "chunk", f.chunk.Interval, "key", o.Key, "records", stats.Records)
+	}
+	return nil
+}
+
+// recoverPart takes over the records of a part that is there.
+func (f *filling) recoverPart(ctx context.Context, key string) (stats jsonl.Stats, err error) {
+	rd, err := object.Open(ctx, f.Bucket, key, &f.Object)
+	if err != nil {
+		return stats, err
+	}
+	defer func() { err = errors.Join(err, rd.Close()) }()
+	scanner := record.NewScanner(record.Options{})
+	var first, last time.Time
+	stats, err = jsonl.Read(rd, func(line []byte) error {
+		rec, err := scanner.Line(line)
+		switch {
+		case err != nil:
+			return err
+		case !f.chunk.Interval.Contains(rec.Start):
+			return errors.New("holds a record of another chunk")
+		case !f.seen.add(rec.ID):
+			return errors.New("holds a record twice")
+		}
+		f.seen.keep()
+		if first.IsZero() || rec.Start.Before(first) {
+			first = rec.Start
+		}
+		if rec.Start.After(last) {
+			last = rec.Start
+		}
+		return nil
+	})
+	stats.First, stats.Last = first, last
+	return stats, err
+}
+
+// fill reads the source to its end and writes what is not there yet.
+func (f *filling) fill(ctx context.Context) error {
+	next, stop := iter.Pull2(f.Source.Pages(ctx, f.chunk.Interval))
+	defer stop()
+	f.next = next
+	for {
+		piece, err := f.piece(ctx)
+		if err == errEnded {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.writePart(ctx, piece); err != nil {
+			return err
+		}
+	}
+}
+
+// writePart writes one part, beginning with the piece at hand.
+func (f *filling) writePart(ctx context.Context, piece *[]byte) error {
+	key := f.layout.Part(f.chunk.Interval, 0, len(f.manifest.Parts))
+	err := object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {
+		return f.stream(ctx, w, piece)
+	})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", key, err)
+	}
+	stats := f.part.Stats()
+	f.part = jsonl.Part{}
+	f.manifest.add(key, stats)
+	f.observe(PartWritten{Chunk: f.chunk, Key: key, Records: stats.Records, RawBytes: stats.RawBytes, Bytes: stats.Bytes})
+	return nil
+}
+
+// stream writes pieces until the part is full or the source has ended.
+func (f *filling) stream(ctx context.Context, w io.Writer, piece *[]byte) error {
+	for {
+		_, err := w.Write(*piece)
+		f.gate.recycle(piece)
+		if err != nil {
+			return err
+		}
+		if stats := f.part.Stats(); stats.Bytes >= f.PartBytes || stats.RawBytes >= f.PartRawBytes {
+			break
+		}
+		if piece, err = f.piece(ctx); err == errEnded {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err := w.Write(f.part.End())
+	return err
+}
+
+// errEnded says that the source has ended. It is compared, never unwrapped: an
+// io.EOF from a broken connection must not be taken for it.
+var errEnded = errors.New("source ended")
+
+// piece turns the source's next pages into the next bytes of the part. Pages
+// that hold nothing for the chunk give none, so it goes on to one that does;
+// errEnded says that the source has ended.
+func (f *filling) piece(ctx context.Context) (*[]byte, error) {
+	for {
+		page, err, ok := f.next()
+		switch {
+		case !ok && ctx.Err() != nil:
+			return nil, context.Cause(ctx) // a source that stopped for it has not ended
+		case !ok:
+			return nil, errEnded
+		case err != nil:
+			return nil, err
+		}
+		piece, err := f.take(ctx, page)
+		if piece != nil || err != nil {
+			return piece, err
+		}
+	}
+}
+
+// take compresses what the chunk owns of a page. It returns nil where that is
+// nothing, or where the page proved damaged: then no trace of it is left, and
+// the source gives it again.
+func (f *filling) take(ctx context.Context, page *record.Page) (*[]byte, error) {
+	s, err := f.gate.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer f.gate.leave(s)
+	buf := f.gate.buffer()
+	before := f.part.Stats()
+	f.dropped = Dropped{}
+	f.part.Begin(s.compressor, *buf)
+	if err := s.scanner.Scan(page, f.record); err != nil {
+		*buf = f.part.Rollback()
+		f.seen.undo()
+		f.gate.recycle(buf)
+		if page.Damage() != nil {
+			return nil, nil
+		}
+		return nil, err
+	}
+	f.seen.keep()
+	f.manifest.page(page, f.dropped)
+	if *buf, err = f.part.Commit(); err != nil {
+		return nil, fmt.Errorf("compress a page: %w", err)
+	}
+	after := f.part.Stats()
+	f.observe(PageTaken{Chunk: f.chunk, Received: int64(page.Records), Records: after.Records - before.Records,
+		RawBytes: after.RawBytes - before.RawBytes, Bytes: after.Bytes - before.Bytes, BodyBytes: int64(len(page.Body))})
+	if after.Records == before.Records {
+		f.gate.recycle(buf)
+		return nil, nil
+	}
+	return buf, nil
+}
+
+// record writes a record of the page if the chunk owns it and has it not yet.
+func (f *filling) record(rec record.Record) error {
+	switch {
+	case len(rec.ID) == 0 || rec.Start.IsZero():
+		return &StrayError{Interval: f.chunk.Interval, ID: clip(rec.ID)}
+	case !f.chunk.Interval.Contains(rec.Start):
+		f.dropped.Foreign++
+		return nil
+	case !f.seen.add(rec.ID):
+		f.dropped.Duplicate++
+		return nil
+	}
+	return f.part.Line(rec)
+}
+
+// A StrayError says that the source gave a record without an id or without a
+// time of start, so that it cannot be told whose it is or whether it was there
+// before.
+type StrayError struct {
+	Interval interval.Interval
+	ID       string
+}
+
+func (e *StrayError) Error() string {
+	if e.ID == "" {
+		return "the source gave a record without a conversationId"
+	}
+	return fmt.Sprintf("the source gave a record (conversationId %q) without a conversationStart", e.ID)
+}
+
+// clip keeps a hostile id from filling the log.
+func clip(id []byte) string { return string(id[:min(len(id), 64)]) }
+
+// commit writes the manifest. Where it exists already, another process has
+// committed the chunk, and object.ErrExists says so.
+func (r *run) commit(ctx context.Context, m *Manifest) error {
+	key := r.layout.Manifest(m.Interval.interval(), m.Revision)
+	if err := r.put(ctx, key, m); err != nil {
+		return fmt.Errorf("write %s: %w", key, err)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package export
+
+import "time"
+
+// An Observer is told what happens during a run. Observe is called from
+// several goroutines at once and must not block: it holds up a worker.
+type Observer interface {
+	Observe(Event)
+}
+
+// An Event is one of the types below.
+type Event interface{ event() }
+
+// Planned says what there is to do; it comes first.
+type Planned struct {
+	// Chunks is the number of chunks of this shard's plan. Skipped of them
+	// were done before, Postponed lie beyond the watermark, Todo remain.
+	Chunks, Skipped, Postponed, Todo int
+}
+
+// ChunkStarted says that a worker has taken up a chunk.
+type ChunkStarted struct{ Chunk Chunk }
+
+// PageTaken says that a page of the source is whole and compressed. Its
+// records may still have to be written once more, should the part fail.
+type PageTaken struct {
+	Chunk Chunk
+	// Received counts the page's records; Records those that the chunk owns
+	// and had not yet, with their raw and compressed bytes.
+	Received, Records, RawBytes, Bytes int64
+	// BodyBytes is the size of the page as it came over the wire.
+	BodyBytes int64
+}
+
+// PartWritten says that a data object is in the bucket.
+type PartWritten struct {
+	Chunk                    Chunk
+	Key                      string
+	Records, RawBytes, Bytes int64
+}
+
+// ChunkDone says that a chunk is committed. Elsewhere says that another
+// process did it; the numbers are zero then.
+type ChunkDone struct {
+	Chunk                    Chunk
+	Records, RawBytes, Bytes int64
+	Took                     time.Duration
+	Elsewhere                bool
+}
+
+// ChunkFailed says that a chunk is given up in this run.
+type ChunkFailed struct {
+	Chunk Chunk
+	Err   error
+}
+
+func (Planned) event()      {}
+func (ChunkStarted) event() {}
+func (PageTaken) event()    {}
+func (PartWritten) event()  {}
+func (ChunkDone) event()    {}
+func (ChunkFailed) event()  {}

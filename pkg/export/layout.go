@@ -1,0 +1,106 @@
+package export
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gcexport/gcexport/pkg/interval"
+)
+
+// A Layout names the objects of one dataset in a bucket. Names depend on
+// nothing but dataset, interval, revision and part number; they sort by time,
+// and hold no character that a store, an event or a loader escapes. The layout
+// is a contract with readers: docs/format.md.
+type Layout struct {
+	Dataset string
+}
+
+const (
+	controlFolder = "_gcexport/"
+	dataSuffix    = ".jsonl.gz"
+	nameTime      = "20060102T150405Z"
+)
+
+// DataPrefix is what the names of all data objects begin with.
+func (l Layout) DataPrefix() string { return l.Dataset + "/" }
+
+// ManifestPrefix is what the names of all manifests begin with.
+func (l Layout) ManifestPrefix() string { return controlFolder + l.Dataset + "/" }
+
+// PartPrefix is what the names of a chunk's parts of one revision begin with.
+func (l Layout) PartPrefix(iv interval.Interval, revision int) string {
+	return fmt.Sprintf("%sdt=%s/%s.r%d.p", l.DataPrefix(), iv.Start.UTC().Format(time.DateOnly), intervalName(iv), revision)
+}
+
+// Part is the name of a data object.
+func (l Layout) Part(iv interval.Interval, revision, part int) string {
+	return fmt.Sprintf("%s%04d%s", l.PartPrefix(iv, revision), part, dataSuffix)
+}
+
+// Manifest is the name of the manifest of a chunk's revision.
+func (l Layout) Manifest(iv interval.Interval, revision int) string {
+	return fmt.Sprintf("%s%s.r%d.json", l.ManifestPrefix(), intervalName(iv), revision)
+}
+
+// RunBegun is the name of the record that says that a run has begun.
+func (Layout) RunBegun(run string) string { return controlFolder + "runs/" + run + ".begun.json" }
+
+// RunSummary is the name of the record that says what a run did.
+func (Layout) RunSummary(run string) string { return controlFolder + "runs/" + run + ".json" }
+
+// A Name is what the name of a part or a manifest says.
+type Name struct {
+	Interval interval.Interval
+	Revision int
+	// Part is the part's number; -1 in the name of a manifest.
+	Part int
+}
+
+var (
+	partPattern     = regexp.MustCompile(`^dt=(\d{4}-\d{2}-\d{2})/(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.p(\d{4,6})\.jsonl\.gz$`)
+	manifestPattern = regexp.MustCompile(`^(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.json$`)
+)
+
+// ParsePart reads the name of a data object. ok is false for any name that
+// [Layout.Part] would not have given.
+func (l Layout) ParsePart(key string) (n Name, ok bool) {
+	rest, ok := strings.CutPrefix(key, l.DataPrefix())
+	m := partPattern.FindStringSubmatch(rest)
+	if !ok || m == nil {
+		return Name{}, false
+	}
+	n, ok = parseName(m[2], m[3], m[4], m[5])
+	return n, ok && key == l.Part(n.Interval, n.Revision, n.Part)
+}
+
+// ParseManifest reads the name of a manifest, likewise.
+func (l Layout) ParseManifest(key string) (n Name, ok bool) {
+	rest, ok := strings.CutPrefix(key, l.ManifestPrefix())
+	m := manifestPattern.FindStringSubmatch(rest)
+	if !ok || m == nil {
+		return Name{}, false
+	}
+	n, ok = parseName(m[1], m[2], m[3], "-1")
+	return n, ok && key == l.Manifest(n.Interval, n.Revision)
+}
+
+func parseName(start, end, revision, part string) (n Name, ok bool) {
+	from, err1 := time.Parse(nameTime, start)
+	to, err2 := time.Parse(nameTime, end)
+	iv, err3 := interval.New(from, to)
+	r, err4 := strconv.Atoi(revision)
+	p, err5 := strconv.Atoi(part)
+	for _, err := range []error{err1, err2, err3, err4, err5} {
+		if err != nil {
+			return Name{}, false
+		}
+	}
+	return Name{Interval: iv, Revision: r, Part: p}, true
+}
+
+func intervalName(iv interval.Interval) string {
+	return iv.Start.UTC().Format(nameTime) + "-" + iv.End.UTC().Format(nameTime)
+}

@@ -1,0 +1,171 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"gocloud.dev/blob"
+
+	"github.com/gcexport/gcexport/internal/jsonl"
+	"github.com/gcexport/gcexport/internal/object"
+	"github.com/gcexport/gcexport/pkg/interval"
+	"github.com/gcexport/gcexport/pkg/record"
+)
+
+// ManifestFormat names the version of the manifest. A reader refuses a major
+// version that it does not know; new members may come without a new version.
+const ManifestFormat = "gcexport.manifest/1"
+
+// A Manifest is the commit record of a chunk's revision: the chunk is done when
+// it exists, and the parts that it lists are all there is. docs/format.md is
+// its contract with readers.
+type Manifest struct {
+	Format   string `json:"format"`
+	Dataset  string `json:"dataset"`
+	Interval Span   `json:"interval"`
+	Revision int    `json:"revision"`
+	// Mode is what the records came from: "job" or "query".
+	Mode string `json:"mode,omitempty"`
+	// Settled says that the source's watermark had passed the chunk's end
+	// when its last page was read.
+	Settled   bool       `json:"settled"`
+	Watermark *time.Time `json:"watermark,omitempty"`
+	FetchedAt time.Time  `json:"fetched_at"`
+	// Jobs are the ids of the jobs whose results were read.
+	Jobs []string `json:"jobs,omitempty"`
+
+	Records  int64 `json:"records"`
+	RawBytes int64 `json:"raw_bytes"`
+	Bytes    int64 `json:"bytes"`
+	// Dropped counts what the source gave and the chunk's parts do not hold.
+	Dropped Dropped `json:"dropped"`
+	Parts   []Part  `json:"parts"`
+
+	Run     string `json:"run"`
+	Program string `json:"program,omitempty"`
+}
+
+// A Span is an interval in a manifest.
+type Span struct {
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+}
+
+func (s Span) interval() interval.Interval { return interval.Interval{Start: s.Start, End: s.End} }
+
+// Dropped counts records of a chunk's pages that are not in its parts.
+type Dropped struct {
+	// Foreign records started outside the chunk: their own chunk has them.
+	Foreign int64 `json:"foreign"`
+	// Duplicate records were there already.
+	Duplicate int64 `json:"duplicate"`
+}
+
+// A Part is one data object in a manifest.
+type Part struct {
+	// Key is the object's name, without the prefix of the bucket URL.
+	Key     string `json:"key"`
+	Records int64  `json:"records"`
+	// RawBytes and SHA256 are those of the uncompressed lines, line ends included.
+	RawBytes int64  `json:"raw_bytes"`
+	SHA256   string `json:"sha256"`
+	// Bytes is the size of the object.
+	Bytes int64 `json:"bytes"`
+	// First and Last are the lowest and highest conversationStart.
+	First time.Time `json:"first_start"`
+	Last  time.Time `json:"last_start"`
+}
+
+func (r *run) newManifest(c Chunk) *Manifest {
+	return &Manifest{
+		Format:   ManifestFormat,
+		Dataset:  r.plan.Dataset,
+		Interval: Span{Start: c.Interval.Start, End: c.Interval.End},
+		Mode:     r.Mode,
+		Parts:    []Part{},
+		Run:      r.summary.Run,
+		Program:  r.Program,
+	}
+}
+
+// page takes over what a whole page says about the source.
+func (m *Manifest) page(p *record.Page, d Dropped) {
+	m.Dropped.Foreign += d.Foreign
+	m.Dropped.Duplicate += d.Duplicate
+	if p.Job != "" && !slices.Contains(m.Jobs, p.Job) {
+		m.Jobs = append(m.Jobs, p.Job)
+	}
+	if w := p.Envelope.Watermark; !w.IsZero() && (m.Watermark == nil || w.Before(*m.Watermark)) {
+		m.Watermark = &w
+	}
+}
+
+// add lists a part.
+func (m *Manifest) add(key string, s jsonl.Stats) {
+	m.Parts = append(m.Parts, Part{
+		Key:      key,
+		Records:  s.Records,
+		RawBytes: s.RawBytes,
+		SHA256:   hex.EncodeToString(s.SHA256[:]),
+		Bytes:    s.Bytes,
+		First:    s.First,
+		Last:     s.Last,
+	})
+}
+
+// seal sums up the parts and stamps the manifest. With no watermark on its
+// pages, the one that was read before the run decides whether it is settled.
+func (m *Manifest) seal(before time.Time) {
+	m.Records, m.RawBytes, m.Bytes = 0, 0, 0
+	for _, p := range m.Parts {
+		m.Records += p.Records
+		m.RawBytes += p.RawBytes
+		m.Bytes += p.Bytes
+	}
+	if m.Watermark == nil && !before.IsZero() {
+		m.Watermark = &before
+	}
+	m.Settled = m.Watermark != nil && !m.Watermark.Before(m.Interval.End)
+	m.FetchedAt = time.Now().UTC().Truncate(time.Millisecond)
+}
+
+// maxManifest bounds what is read of a manifest: enough for the parts of a
+// chunk of a hundred terabytes.
+const maxManifest = 512 << 20
+
+// ReadManifest reads and checks a manifest. A missing one is an error that
+// gcerrors.Code calls NotFound.
+func ReadManifest(ctx context.Context, b *blob.Bucket, key string, o *ObjectOptions) (*Manifest, error) {
+	data, err := object.Read(ctx, b, key, o, maxManifest)
+	if err != nil {
+		return nil, err
+	}
+	m := new(Manifest)
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, fmt.Errorf("%s is not a manifest: %w", key, err)
+	}
+	if m.Format != ManifestFormat {
+		return nil, fmt.Errorf("%s has format %q: this program reads %s", key, m.Format, ManifestFormat)
+	}
+	return m, nil
+}
+
+// put writes a small JSON document, create-only.
+func (r *run) put(ctx context.Context, key string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	o := r.Object
+	o.Writer.ContentType = "application/json"
+	return object.Write(ctx, r.Bucket, key, &o, func(w io.Writer) error {
+		_, err := w.Write(append(bytes.TrimSpace(data), '\n'))
+		return err
+	})
+}

@@ -1,0 +1,203 @@
+package export
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/gcexport/gcexport/pkg/interval"
+)
+
+// A Summary says what a run did. It is also written to the bucket, for people
+// and audits; nothing reads it back.
+type Summary struct {
+	// Run is the run's ULID.
+	Run string
+	// Result says how the run ended: one of the Result constants.
+	Result   string
+	Program  string
+	Mode     string
+	Plan     Plan
+	Started  time.Time
+	Finished time.Time
+	// Watermark is the source's, as it was before the run; zero if unknown.
+	Watermark time.Time
+	Chunks    ChunkCounts
+	// Records, RawBytes, Bytes and Parts count what the chunks that this run
+	// committed hold.
+	Records, RawBytes, Bytes int64
+	Parts                    int
+	Dropped                  Dropped
+	// Postponed chunks end beyond the watermark; Failed ones were given up.
+	Postponed []interval.Interval
+	Failed    []Failure
+}
+
+// How a run ended. A run that has only begun says so in its first record.
+const (
+	ResultBegun       = "begun"
+	ResultComplete    = "complete"
+	ResultIncomplete  = "incomplete"  // chunks failed or were postponed
+	ResultStopped     = "stopped"     // by an error that no chunk would survive
+	ResultInterrupted = "interrupted" // by the end of its context
+)
+
+// ChunkCounts counts chunks of this shard's plan.
+type ChunkCounts struct {
+	// Planned is their number. Skipped were done before this run, Exported in
+	// it, Elsewhere during it by another process.
+	Planned, Skipped, Exported, Elsewhere int
+}
+
+// A Failure is a chunk that was given up, and why.
+type Failure struct {
+	Interval interval.Interval
+	Err      error
+}
+
+// Complete reports whether every chunk of the plan is in the bucket.
+func (s *Summary) Complete() bool { return len(s.Postponed) == 0 && len(s.Failed) == 0 }
+
+func newSummary(e *Exporter, p Plan) Summary {
+	now := time.Now().UTC()
+	return Summary{Run: ulid.MustNew(ulid.Timestamp(now), rand.Reader).String(),
+		Program: e.Program, Mode: e.Mode, Plan: p, Started: now}
+}
+
+func (r *run) finished(c Chunk, m *Manifest, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	done := ChunkDone{Chunk: c, Took: took, Elsewhere: m == nil}
+	if m == nil {
+		r.summary.Chunks.Elsewhere++
+	} else {
+		done.Records, done.RawBytes, done.Bytes = m.Records, m.RawBytes, m.Bytes
+		r.summary.Chunks.Exported++
+		r.summary.Records += m.Records
+		r.summary.RawBytes += m.RawBytes
+		r.summary.Bytes += m.Bytes
+		r.summary.Parts += len(m.Parts)
+		r.summary.Dropped.Foreign += m.Dropped.Foreign
+		r.summary.Dropped.Duplicate += m.Dropped.Duplicate
+	}
+	r.log.Info("chunk done", "chunk", c.Interval, "records", done.Records, "bytes", done.Bytes, "took", took.Round(time.Millisecond).String(), "elsewhere", done.Elsewhere)
+	r.observe(done)
+}
+
+func (r *run) failed(c Chunk, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.summary.Failed = append(r.summary.Failed, Failure{Interval: c.Interval, Err: err})
+	r.log.Error("chunk failed", "chunk", c.Interval, "error", err)
+	r.observe(ChunkFailed{Chunk: c, Err: err})
+}
+
+// runRecord is how a Summary is written to the bucket.
+type runRecord struct {
+	Format    string          `json:"format"`
+	Run       string          `json:"run"`
+	Program   string          `json:"program,omitempty"`
+	Mode      string          `json:"mode,omitempty"`
+	Dataset   string          `json:"dataset"`
+	Range     Span            `json:"range"`
+	Step      string          `json:"chunk"`
+	Shard     string          `json:"shard"`
+	Started   time.Time       `json:"started"`
+	Finished  *time.Time      `json:"finished,omitempty"`
+	Result    string          `json:"result"`
+	Watermark *time.Time      `json:"watermark,omitempty"`
+	Chunks    runChunks       `json:"chunks"`
+	Records   int64           `json:"records"`
+	RawBytes  int64           `json:"raw_bytes"`
+	Bytes     int64           `json:"bytes"`
+	Parts     int             `json:"parts"`
+	Dropped   Dropped         `json:"dropped"`
+	Failures  []failureRecord `json:"failures,omitempty"`
+}
+
+type runChunks struct {
+	Planned   int `json:"planned"`
+	Skipped   int `json:"skipped"`
+	Exported  int `json:"exported"`
+	Elsewhere int `json:"elsewhere"`
+	Postponed int `json:"postponed"`
+	Failed    int `json:"failed"`
+}
+
+type failureRecord struct {
+	Interval Span   `json:"interval"`
+	Error    string `json:"error"`
+}
+
+// RunFormat names the version of the record of a run.
+const RunFormat = "gcexport.run/1"
+
+// MarshalJSON writes the summary as it is written to the bucket: the record of
+// a run, described in docs/format.md.
+func (s *Summary) MarshalJSON() ([]byte, error) { return json.Marshal(s.record()) }
+
+func (s *Summary) record() runRecord {
+	rec := runRecord{
+		Format: RunFormat, Run: s.Run, Program: s.Program, Mode: s.Mode,
+		Dataset: s.Plan.Dataset, Range: Span{s.Plan.Range.Start, s.Plan.Range.End},
+		Step: s.Plan.Step.String(), Shard: s.Plan.Shard.String(),
+		Started: s.Started, Result: s.Result,
+		Chunks: runChunks{Planned: s.Chunks.Planned, Skipped: s.Chunks.Skipped, Exported: s.Chunks.Exported,
+			Elsewhere: s.Chunks.Elsewhere, Postponed: len(s.Postponed), Failed: len(s.Failed)},
+		Records: s.Records, RawBytes: s.RawBytes, Bytes: s.Bytes, Parts: s.Parts, Dropped: s.Dropped,
+	}
+	if !s.Watermark.IsZero() {
+		rec.Watermark = &s.Watermark
+	}
+	if !s.Finished.IsZero() {
+		rec.Finished = &s.Finished
+	}
+	for _, f := range s.Failed {
+		rec.Failures = append(rec.Failures, failureRecord{Span{f.Interval.Start, f.Interval.End}, f.Err.Error()})
+	}
+	return rec
+}
+
+// begin records that the run has begun. It comes before the first chunk, so a
+// bucket that may be read but not written is noticed before any work is done,
+// and a run that was killed has left a trace.
+func (r *run) begin(ctx context.Context) error {
+	r.summary.Result = ResultBegun
+	if err := r.put(ctx, r.layout.RunBegun(r.summary.Run), &r.summary); err != nil {
+		return fmt.Errorf("record the begin of the run: %w", err)
+	}
+	return nil
+}
+
+// endTimeout bounds the writing of the summary after a run was stopped, so that
+// a process that was asked to end does so within its grace period.
+const endTimeout = 5 * time.Second
+
+// end records what the run did, also where it was stopped.
+func (r *run) end(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if err := r.put(ctx, r.layout.RunSummary(r.summary.Run), &r.summary); err != nil {
+		return fmt.Errorf("record the end of the run: %w", err)
+	}
+	return nil
+}
+
+// close stamps the summary with how the run ended.
+func (s *Summary) close(ctx context.Context, stopped error) {
+	s.Finished = time.Now().UTC()
+	switch {
+	case ctx.Err() != nil:
+		s.Result = ResultInterrupted
+	case stopped != nil:
+		s.Result = ResultStopped
+	case !s.Complete():
+		s.Result = ResultIncomplete
+	default:
+		s.Result = ResultComplete
+	}
+}

@@ -1,0 +1,194 @@
+package export
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"gocloud.dev/blob"
+
+	"github.com/gcexport/gcexport/pkg/interval"
+)
+
+// An Inventory is what the names in a bucket say about a dataset's first
+// revision. It is read by listing alone; no object is opened.
+type Inventory struct {
+	// Committed holds the intervals that have a manifest, in order of start.
+	Committed []interval.Interval
+	// Open holds the intervals that have parts and no manifest, likewise: an
+	// earlier run was stopped there, or another process is at work.
+	Open []interval.Interval
+}
+
+// TakeInventory lists the dataset's manifests and parts.
+func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, error) {
+	committed := map[interval.Interval]bool{}
+	err := list(ctx, b, l.ManifestPrefix(), func(o *blob.ListObject) {
+		if n, ok := l.ParseManifest(o.Key); ok && n.Revision == 0 {
+			committed[n.Interval] = true
+		}
+	})
+	if err != nil {
+		return Inventory{}, err
+	}
+	open := map[interval.Interval]bool{}
+	err = list(ctx, b, l.DataPrefix(), func(o *blob.ListObject) {
+		if n, ok := l.ParsePart(o.Key); ok && n.Revision == 0 && !committed[n.Interval] {
+			open[n.Interval] = true
+		}
+	})
+	return Inventory{Committed: sorted(committed), Open: sorted(open)}, err
+}
+
+func list(ctx context.Context, b *blob.Bucket, prefix string, fn func(*blob.ListObject)) error {
+	for it := b.List(&blob.ListOptions{Prefix: prefix}); ; {
+		o, err := it.Next(ctx)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list %s: %w", prefix, err)
+		}
+		fn(o)
+	}
+}
+
+func sorted(set map[interval.Interval]bool) []interval.Interval {
+	list := make([]interval.Interval, 0, len(set))
+	for iv := range set {
+		list = append(list, iv)
+	}
+	slices.SortFunc(list, func(a, b interval.Interval) int {
+		return compareOr(a.Start.Compare(b.Start), a.End.Compare(b.End))
+	})
+	return list
+}
+
+func compareOr(first, second int) int {
+	if first != 0 {
+		return first
+	}
+	return second
+}
+
+// Remaining returns what is left to do of the plan: its chunks, less what is
+// committed. Usually a chunk is committed whole or not at all; where a run with
+// another range or chunk length has committed a piece of it, the rest is left.
+// An [*OverlapError] says that parts were begun under another plan and not
+// finished: exporting around them could give a conversation twice.
+func (inv Inventory) Remaining(p Plan) ([]Chunk, error) {
+	var todo []Chunk
+	committed := inv.Committed
+	planned := map[interval.Interval]bool{}
+	for c := range p.Chunks() {
+		committed = skipBefore(committed, c.Interval.Start)
+		for _, rest := range subtract(c.Interval, committed) {
+			planned[rest] = true
+			todo = append(todo, Chunk{Index: c.Index, Interval: rest})
+		}
+	}
+	for _, iv := range inv.Open {
+		if iv.Overlaps(p.Range) && !planned[iv] {
+			return nil, &OverlapError{Open: iv}
+		}
+	}
+	return todo, nil
+}
+
+// skipBefore drops the leading intervals that end at or before t. A longer one
+// hidden behind a shorter start is kept: subtract does not mind.
+func skipBefore(ivs []interval.Interval, t time.Time) []interval.Interval {
+	for len(ivs) > 0 && !ivs[0].End.After(t) {
+		ivs = ivs[1:]
+	}
+	return ivs
+}
+
+// subtract returns the pieces of iv that lie in none of the others, which are
+// in order of start.
+func subtract(iv interval.Interval, others []interval.Interval) []interval.Interval {
+	var pieces []interval.Interval
+	for _, o := range others {
+		if !o.Start.Before(iv.End) {
+			break
+		}
+		if !o.Overlaps(iv) {
+			continue
+		}
+		if iv.Start.Before(o.Start) {
+			pieces = append(pieces, interval.Interval{Start: iv.Start, End: o.Start})
+		}
+		iv.Start = o.End
+		if iv.Empty() {
+			return pieces
+		}
+	}
+	return append(pieces, iv)
+}
+
+// An OverlapError says that the bucket holds an unfinished chunk which is not
+// one of the plan's, but overlaps the plan's range.
+type OverlapError struct {
+	Open interval.Interval
+}
+
+func (e *OverlapError) Error() string {
+	return fmt.Sprintf("the bucket holds an unfinished chunk %s that is cut differently from this run's chunks", e.Open)
+}
+
+// survey takes the inventory and returns the chunks that this run has to do.
+func (r *run) survey(ctx context.Context) ([]Chunk, error) {
+	inv, err := TakeInventory(ctx, r.Bucket, r.layout)
+	if err != nil {
+		return nil, fmt.Errorf("take inventory: %w", err)
+	}
+	remaining, err := inv.Remaining(r.plan)
+	if err != nil {
+		return nil, err
+	}
+	todo := slices.DeleteFunc(remaining, func(c Chunk) bool { return !r.plan.Shard.Owns(c) })
+	for range r.plan.Mine() {
+		r.summary.Chunks.Planned++
+	}
+	r.summary.Chunks.Skipped = r.summary.Chunks.Planned - distinct(todo)
+	if len(todo) > 0 {
+		if todo, err = r.postpone(ctx, todo); err != nil {
+			return nil, err
+		}
+	}
+	r.observe(Planned{Chunks: r.summary.Chunks.Planned, Skipped: r.summary.Chunks.Skipped, Postponed: len(r.summary.Postponed), Todo: len(todo)})
+	return todo, nil
+}
+
+func distinct(chunks []Chunk) int {
+	n := 0
+	for i, c := range chunks {
+		if i == 0 || chunks[i-1].Index != c.Index {
+			n++
+		}
+	}
+	return n
+}
+
+// postpone takes out the chunks that end past the source's watermark: what the
+// source would give for them now looks complete and is not.
+func (r *run) postpone(ctx context.Context, todo []Chunk) ([]Chunk, error) {
+	w, ok := r.Source.(Watermarker)
+	if !ok {
+		return todo, nil
+	}
+	watermark, err := w.Watermark(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the watermark: %w", err)
+	}
+	r.summary.Watermark = watermark
+	return slices.DeleteFunc(todo, func(c Chunk) bool {
+		if !c.Interval.End.After(watermark) {
+			return false
+		}
+		r.summary.Postponed = append(r.summary.Postponed, c.Interval)
+		return true
+	}), nil
+}
