@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gcexport/gcexport/pkg/export"
+	"github.com/gcexport/gcexport/pkg/genesys"
+	"github.com/gcexport/gcexport/pkg/interval"
+)
+
+// apiFlags are the flags that say which API to read, and how.
+type apiFlags struct {
+	region, apiURL, loginURL string
+	mode                     choiceValue
+	rate                     intRange
+	pageSize                 intRange
+	jobs                     intRange
+	stall, jobTimeout        lengthValue
+}
+
+func (f *apiFlags) add(fs *pflag.FlagSet) {
+	f.mode = choiceValue{"job", []string{"job", "query"}}
+	f.rate = intRange{300, 1, 100_000}
+	f.pageSize = intRange{0, 0, 100_000}
+	f.jobs = intRange{2, 1, 100}
+	f.stall = lengthValue{time.Minute}
+	f.jobTimeout = lengthValue{30 * time.Minute}
+	fs.StringVar(&f.region, "region", "", "region or domain of the organisation, such as eu-central-1 or mypurecloud.de (also "+envRegion+")")
+	fs.StringVar(&f.apiURL, "api-url", "", "base URL of the API, instead of --region")
+	fs.StringVar(&f.loginURL, "login-url", "", "base URL of the login host, instead of --region")
+	fs.Var(&f.mode, "mode", "job: bulk, with participant attributes; query: fresh, without them")
+	fs.Var(&f.rate, "rate", "requests a minute that the token may use, over all shards")
+	fs.Var(&f.pageSize, "page-size", "conversations a page; 0 means 1000 for jobs and 100 for queries")
+	fs.Var(&f.jobs, "jobs", "jobs that the API prepares at once")
+	fs.Var(&f.stall, "stall-timeout", "give up a transfer that makes no progress for so long")
+	fs.Var(&f.jobTimeout, "job-timeout", "give up a job that is not ready after so long")
+}
+
+// hosts finds the base URLs of API and login.
+func (p *Process) hosts(f *apiFlags) (api, login string, err error) {
+	region := f.region
+	if region == "" && f.apiURL == "" {
+		region, _ = p.Getenv(envRegion)
+	}
+	if region != "" {
+		if api, login, err = genesys.Hosts(region); err != nil {
+			return "", "", usageError(err.Error(), "see docs/genesys.md for the regions; any domain such as example.pure.cloud is taken too")
+		}
+	}
+	if f.apiURL != "" {
+		api = f.apiURL
+	}
+	if f.loginURL != "" {
+		login = f.loginURL
+	}
+	if api == "" || login == "" {
+		return "", "", usageError("the organisation's region is not given", "give --region or "+envRegion+" (or both --api-url and --login-url)")
+	}
+	return api, login, nil
+}
+
+// maxQueryPage is the largest page that the details query accepts.
+const maxQueryPage = 100
+
+// connect makes the client of the API. It sends nothing yet.
+func (p *Process) connect(f *apiFlags, shard export.Shard, out *display) (*genesys.Client, error) {
+	if f.mode.value == "query" && f.pageSize.value > maxQueryPage {
+		return nil, usageError(fmt.Sprintf("--page-size %d: the query gives at most %d conversations a page", f.pageSize.value, maxQueryPage), "larger pages need --mode job")
+	}
+	api, login, err := p.hosts(f)
+	if err != nil {
+		return nil, err
+	}
+	id, secret, err := p.credentials()
+	if err != nil {
+		return nil, err
+	}
+	_, version := program()
+	client, err := genesys.New(genesys.Config{
+		APIURL: api, LoginURL: login, ClientID: id, ClientSecret: secret,
+		RequestsPerMinute: float64(f.rate.value) / float64(max(shard.Count, 1)),
+		StallTimeout:      f.stall.Duration,
+		Version:           version,
+		Logger:            out.log, Observe: out.exchange,
+	})
+	if err != nil {
+		return nil, usageError(err.Error(), "URLs look like https://api.mypurecloud.com and https://login.mypurecloud.com")
+	}
+	return client, nil
+}
+
+// source reads conversations by job or by query.
+type source interface {
+	export.Source
+	export.Watermarker
+}
+
+func (f *apiFlags) source(c *genesys.Client) source {
+	if f.mode.value == "query" {
+		return c.Queries(genesys.QueryOptions{PageSize: f.pageSize.value})
+	}
+	return c.Jobs(genesys.JobOptions{PageSize: f.pageSize.value, Concurrent: f.jobs.value, Timeout: f.jobTimeout.Duration})
+}
+
+// firstAnswer is how long the API may stay silent before it is called
+// unreachable. Later, in a run, there is more patience with it.
+const firstAnswer = 10 * time.Second
+
+// reach makes sure that the API can be reached and lets us in.
+func (f *apiFlags) reach(ctx context.Context, s source, out *display) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(firstAnswer, func() {
+		if out.snapshot().answers == 0 {
+			cancel(errSilent)
+		}
+	})
+	defer silence.Stop()
+	if f.mode.value == "job" {
+		_, err := s.Watermark(ctx)
+		return err
+	}
+	probe := interval.Interval{Start: time.Now().Add(-time.Hour).Truncate(time.Hour)}
+	probe.End = probe.Start.Add(time.Minute)
+	for _, err := range s.Pages(ctx, probe) {
+		return err // one page tells
+	}
+	return nil
+}
+
+var errSilent = errors.New("no answer from the API")
+
+// explainAPI finds the words for an answer of the API that is a refusal.
+func explainAPI(err error, api *genesys.Error) *failure {
+	f := &failure{code: exitFailed, message: err.Error(), err: err}
+	if !api.Fatal() {
+		return f
+	}
+	f.code = exitRefused
+	f.hint = "check " + envClientID + ", " + envClientSecret + " and the region: the client must be one for the client credentials grant, and belong to that region"
+	if api.Status == http.StatusForbidden {
+		f.hint = "give the OAuth client a role with the permission analytics:conversationDetail:view, for all divisions"
+	}
+	return f
+}
+
+// explainConn finds the words for an answer that did not come.
+func explainConn(err error) *failure {
+	return &failure{code: exitFailed, message: err.Error(), err: err,
+		hint: "check the region (or --api-url and --login-url), the network, and HTTPS_PROXY"}
+}

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/gcexport/gcexport/pkg/export"
+	"github.com/gcexport/gcexport/pkg/genesys"
+)
+
+// display is what a user sees of a run while it goes on: the log, and progress
+// as a bar on a terminal or as log lines elsewhere. All of it goes to stderr.
+// It observes the engine and the API's client; both may call it at any time.
+type display struct {
+	log  *slog.Logger
+	kind string // bar, log or none
+
+	bars *mpb.Progress
+	bar  *mpb.Bar
+
+	mu     sync.Mutex
+	tally  tally
+	ticker chan struct{} // closed to stop the log lines
+	ended  sync.WaitGroup
+	once   sync.Once
+}
+
+// tally is what a run has done so far.
+type tally struct {
+	began                    time.Time
+	planned, skipped, chunks int // chunks: of this run, to do
+	done, failed             int
+	records, raw, compressed int64
+	requests, throttled      int64
+	answers                  int64 // requests that were answered at all
+}
+
+// logInterval is the time between two lines of progress in a log.
+const logInterval = 30 * time.Second
+
+// openDisplay sets up log and progress as the flags say.
+func (p *Process) openDisplay(f *logFlags) (*display, error) {
+	terminal := p.isTerminal(p.Stderr)
+	d := &display{kind: f.progress.value, ticker: make(chan struct{})}
+	switch {
+	case f.quiet:
+		d.kind = "none"
+	case d.kind == "auto" && terminal:
+		d.kind = "bar"
+	case d.kind == "auto":
+		d.kind = "log"
+	}
+	out := p.Stderr
+	if d.kind == "bar" {
+		d.bars = mpb.New(mpb.WithOutput(p.Stderr), mpb.WithWidth(24), mpb.WithRefreshRate(200*time.Millisecond), mpb.WithAutoRefresh())
+		out = d.bars // lines of the log appear above the bar
+	}
+	d.log = f.logger(out, terminal && d.kind == "bar")
+	// Libraries below the stores print to the standard logger.
+	log.SetFlags(0)
+	log.SetOutput(slog.NewLogLogger(d.log.Handler(), slog.LevelDebug).Writer())
+	return d, nil
+}
+
+// begin starts the progress of a run.
+func (d *display) begin(plan export.Plan, bucket string) {
+	d.tally.began = time.Now()
+	d.log.Info("export begins", "range", plan.Range, "chunk", plan.Step.String(), "shard", plan.Shard.String(), "bucket", bucket)
+	switch d.kind {
+	case "bar":
+		d.bar = d.bars.AddBar(0,
+			mpb.BarFillerClearOnComplete(),
+			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return d.snapshot().left() })),
+			mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return d.snapshot().right(time.Now()) })),
+		)
+	case "log":
+		d.ended.Go(d.logProgress)
+	}
+}
+
+func (d *display) logProgress() {
+	tick := time.NewTicker(logInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.ticker:
+			return
+		case now := <-tick.C:
+			t := d.snapshot()
+			d.log.Info("progress", "chunks_done", t.done, "chunks_failed", t.failed, "chunks", t.chunks, "records", t.records,
+				"raw_bytes", t.raw, "bytes", t.compressed, "requests", t.requests, "throttled", t.throttled, "eta", t.eta(now).String())
+		}
+	}
+}
+
+// close ends the progress and waits for what it has started. It may be called
+// more than once.
+func (d *display) close() {
+	d.once.Do(func() {
+		close(d.ticker)
+		d.ended.Wait()
+		if d.bars == nil {
+			return
+		}
+		if d.bar != nil {
+			d.bar.Abort(true)
+		}
+		d.bars.Wait()
+	})
+}
+
+func (d *display) snapshot() tally {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.tally
+}
+
+// Observe implements export.Observer.
+func (d *display) Observe(e export.Event) {
+	ended := d.count(e)
+	if d.bar == nil {
+		return
+	}
+	// Without the lock: the bar's own goroutine takes it to draw.
+	if planned, ok := e.(export.Planned); ok {
+		d.bar.SetTotal(int64(planned.Todo), false)
+	}
+	if ended {
+		d.bar.Increment()
+	}
+}
+
+// count takes an event into the tally, and reports whether it ended a chunk.
+func (d *display) count(e export.Event) (ended bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch e := e.(type) {
+	case export.Planned:
+		d.tally.planned, d.tally.skipped, d.tally.chunks = e.Chunks, e.Skipped, e.Todo
+	case export.PageTaken:
+		d.tally.records += e.Records
+		d.tally.raw += e.RawBytes
+		d.tally.compressed += e.Bytes
+	case export.ChunkDone:
+		d.tally.done++
+		return true
+	case export.ChunkFailed:
+		d.tally.failed++
+		return true
+	}
+	return false
+}
+
+// exchange counts the API's answers.
+func (d *display) exchange(e genesys.Exchange) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tally.requests++
+	if e.Status != 0 {
+		d.tally.answers++
+	}
+	if e.Status == 429 {
+		d.tally.throttled++
+	}
+}
+
+func (t tally) left() string {
+	return fmt.Sprintf("chunks %d/%d ", t.done+t.failed, t.chunks)
+}
+
+func (t tally) right(now time.Time) string {
+	s := fmt.Sprintf(" %s conversations  %s written, %s of JSON  %.0f requests/min",
+		humanize.Comma(t.records), humanize.IBytes(uint64(t.compressed)), humanize.IBytes(uint64(t.raw)), t.perMinute(now))
+	if t.failed > 0 {
+		s += fmt.Sprintf("  %d failed", t.failed)
+	}
+	if eta := t.eta(now); eta > 0 {
+		s += "  ETA " + eta.String()
+	}
+	return s
+}
+
+// perMinute is the rate of requests since the run began.
+func (t tally) perMinute(now time.Time) float64 {
+	elapsed := now.Sub(t.began)
+	if elapsed < time.Second {
+		return 0
+	}
+	return float64(t.requests) / elapsed.Minutes()
+}
+
+// eta is the time that the remaining chunks take if they go on as the ones
+// before; 0 while that cannot be told.
+func (t tally) eta(now time.Time) time.Duration {
+	ended := t.done + t.failed
+	if ended == 0 || ended >= t.chunks {
+		return 0
+	}
+	perChunk := now.Sub(t.began) / time.Duration(ended)
+	return (perChunk * time.Duration(t.chunks-ended)).Round(time.Second)
+}
+
+var _ io.Writer = (*mpb.Progress)(nil) // the log is written through it

@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"github.com/gcexport/gcexport/pkg/export"
+	"github.com/gcexport/gcexport/pkg/genesys"
+)
+
+// The exit codes; exitCodes says what they mean.
+const (
+	exitOK         = 0
+	exitFailed     = 1
+	exitUsage      = 2
+	exitRefused    = 3
+	exitIncomplete = 4
+)
+
+// A failure is an error as a user meets it: what is wrong, what to do about
+// it, and the exit code.
+type failure struct {
+	code    int
+	message string
+	hint    string
+	err     error
+}
+
+func (f *failure) Error() string { return f.message }
+func (f *failure) Unwrap() error { return f.err }
+
+func usageError(message, hint string) error {
+	return &failure{code: exitUsage, message: message, hint: hint}
+}
+
+// report prints an error, and a hint where there is one, each on one line, and
+// returns the exit code.
+func report(stderr io.Writer, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	f := explain(err)
+	if f.message != "" {
+		fmt.Fprintf(stderr, "gcexport: error: %s\n", oneLine(f.message))
+	}
+	if f.hint != "" {
+		fmt.Fprintf(stderr, "gcexport: hint: %s\n", oneLine(f.hint))
+	}
+	return f.code
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// explain finds the exit code and the hint for an error. It is the one place
+// where errors of the packages below become words for users.
+func explain(err error) *failure {
+	var (
+		known       *failure
+		interrupted Interrupted
+		api         *genesys.Error
+		overlap     *export.OverlapError
+		conn        *genesys.ConnError
+		stray       *export.StrayError
+	)
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &interrupted):
+		return &failure{code: interruptCode(interrupted), message: err.Error(),
+			hint: "what was committed is kept; run the same command again to go on"}
+	case errors.As(err, &overlap):
+		return &failure{code: exitUsage, message: overlap.Error(), hint: fmt.Sprintf(
+			"finish that chunk first with --start %s --end %s and its own length as --chunk, or export to another prefix",
+			rfc3339(overlap.Open.Start), rfc3339(overlap.Open.End))}
+	case errors.As(err, &api):
+		return explainAPI(err, api)
+	case errors.As(err, &conn), errors.Is(err, errSilent):
+		return explainConn(err)
+	case errors.As(err, &stray):
+		return &failure{code: exitFailed, message: err.Error(), hint: "the record cannot be assigned to a chunk; please report it with the API's correlation id"}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &failure{code: exitFailed, message: err.Error()}
+	}
+	return explainStore(err)
+}
+
+func interruptCode(i Interrupted) int {
+	if sig, ok := i.Signal.(syscall.Signal); ok {
+		return 128 + int(sig)
+	}
+	return exitFailed
+}

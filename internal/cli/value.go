@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gcexport/gcexport/pkg/export"
+	"github.com/gcexport/gcexport/pkg/interval"
+)
+
+// timeValue is a flag that takes a date or an RFC 3339 instant.
+type timeValue struct{ time.Time }
+
+// Set implements pflag.Value.
+func (v *timeValue) Set(s string) (err error) { v.Time, err = interval.ParseTime(s); return err }
+
+// Type implements pflag.Value; it is the word in the help.
+func (v *timeValue) Type() string { return "time" }
+
+func (v *timeValue) String() string {
+	if v.IsZero() {
+		return ""
+	}
+	return rfc3339(v.Time)
+}
+
+func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// lengthValue is a flag that takes a positive length of time, days and weeks too.
+type lengthValue struct{ time.Duration }
+
+// Set implements pflag.Value.
+func (v *lengthValue) Set(s string) (err error) {
+	v.Duration, err = interval.ParseLength(s)
+	return err
+}
+
+// Type implements pflag.Value.
+func (v *lengthValue) Type() string { return "length" }
+
+func (v *lengthValue) String() string {
+	switch {
+	case v.Duration == 0:
+		return ""
+	case v.Duration%time.Hour == 0:
+		return fmt.Sprintf("%dh", v.Duration/time.Hour)
+	case v.Duration%time.Minute == 0:
+		return fmt.Sprintf("%dm", v.Duration/time.Minute)
+	}
+	return v.Duration.String()
+}
+
+// shardValue is a flag that takes i/n.
+type shardValue struct{ export.Shard }
+
+// Set implements pflag.Value.
+func (v *shardValue) Set(s string) error {
+	i, n, ok := strings.Cut(s, "/")
+	index, err1 := strconv.Atoi(i)
+	count, err2 := strconv.Atoi(n)
+	if !ok || err1 != nil || err2 != nil || count < 1 {
+		return fmt.Errorf("%q is not a shard: want i/n, for example 0/4", s)
+	}
+	v.Shard = export.Shard{Index: index, Count: count}
+	return v.Validate()
+}
+
+// Type implements pflag.Value.
+func (v *shardValue) Type() string { return "i/n" }
+
+func (v *shardValue) String() string {
+	if v.Count == 0 {
+		return ""
+	}
+	return v.Shard.String()
+}
+
+// choiceValue is a flag that takes one of a few words.
+type choiceValue struct {
+	value   string
+	choices []string
+}
+
+// Set implements pflag.Value.
+func (v *choiceValue) Set(s string) error {
+	for _, c := range v.choices {
+		if s == c {
+			v.value = s
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is not one of %s", s, strings.Join(v.choices, ", "))
+}
+
+// Type implements pflag.Value.
+func (v *choiceValue) Type() string { return strings.Join(v.choices, "|") }
+
+func (v *choiceValue) String() string { return v.value }
+
+// intRange is a flag that takes a whole number between two bounds.
+type intRange struct{ value, low, high int }
+
+// Set implements pflag.Value.
+func (v *intRange) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < v.low || n > v.high {
+		return fmt.Errorf("%q is not a whole number from %d to %d", s, v.low, v.high)
+	}
+	v.value = n
+	return nil
+}
+
+// Type implements pflag.Value.
+func (v *intRange) Type() string { return "n" }
+
+func (v *intRange) String() string { return strconv.Itoa(v.value) }
+
+const envPrefix = "GCEXPORT_"
+
+// envName is the variable that stands for a flag.
+func envName(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// bindEnv sets the flags that are not on the command line from the environment.
+func (p *Process) bindEnv(cmd *cobra.Command) error {
+	var failed error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if failed != nil || f.Changed || f.Name == "help" {
+			return
+		}
+		value, ok := p.Getenv(envName(f.Name))
+		if !ok || value == "" {
+			return
+		}
+		if err := f.Value.Set(value); err != nil {
+			failed = badFlag(cmd, envName(f.Name), err)
+		}
+	})
+	return failed
+}
