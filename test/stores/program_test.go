@@ -1,0 +1,77 @@
+package conformance
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gcexport/gcexport/pkg/genesystest"
+	"github.com/gcexport/gcexport/test/stores/faultproxy"
+	"github.com/gcexport/gcexport/test/stores/stores"
+)
+
+// The program answers a wrong bucket by one line, a hint and the right exit
+// code within 15 seconds, and writes nothing.
+func TestProgramRefusals(t *testing.T) {
+	for _, s := range stores.All(t) {
+		if s.Name == "file" {
+			continue // see the scripts of the program
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, s, genesystest.Options{PerDay: 20, Size: genesystest.SizeSmall})
+			readOnly, proxy := s.Through(t)
+			proxy.Set(faultproxy.Always(denied(s.Name), func(r *http.Request) bool {
+				return r.Method == http.MethodPut || r.Method == http.MethodPost
+			}))
+			for _, row := range []struct {
+				name  string
+				store stores.Store
+				env   []string
+				code  int
+			}{
+				{"missing", s.WithBucket("no-such-bucket"), nil, 2},
+				{"unreachable", s.WithHost("127.0.0.1:1"), nil, 1},
+				{"read only", readOnly, nil, 3},
+				{"wrong key", s, []string{"AWS_SECRET_ACCESS_KEY=wrong-canary", "AZURE_STORAGE_KEY=d3JvbmctY2FuYXJ5"}, 3},
+			} {
+				if row.env != nil && s.Name == "gs" {
+					continue // the fake of GCS asks for no credentials
+				}
+				t.Run(row.name, func(t *testing.T) {
+					w := *w
+					w.store = row.store
+					w.refused(t, row.code, row.env)
+				})
+			}
+			mustBeEmpty(t, s)
+		})
+	}
+}
+
+// refused wants the program to end soon with the code, one line and a hint.
+func (w *world) refused(t *testing.T, code int, env []string) {
+	t.Helper()
+	cmd := w.command(t.Context(), t, "--quiet")
+	cmd.Env = append(cmd.Env, env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	began := time.Now()
+	err := cmd.Run()
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		t.Errorf("exit code %d (%v), want %d: %s", got, err, code, stderr.String())
+	}
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("took %v", took)
+	}
+	lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+	if len(lines) != 2 || !strings.HasPrefix(lines[0], "gcexport: error: ") || !strings.HasPrefix(lines[1], "gcexport: hint: ") {
+		t.Errorf("not one line and a hint:\n%s", stderr.String())
+	}
+	if strings.Contains(stderr.String(), "canary") || strings.Contains(stderr.String(), "d3JvbmctY2FuYXJ5") {
+		t.Errorf("a secret is in %s", stderr.String())
+	}
+	t.Log(lines)
+}
