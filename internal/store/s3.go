@@ -26,10 +26,13 @@ const (
 	s3Attempts = 10
 	// s3AbortTimeout is the time for removing the parts of an upload that is
 	// aborted, for which the SDK by default uses the context that has ended.
-	s3AbortTimeout = 20 * time.Second
+	s3AbortTimeout = 15 * time.Second
+	// s3AbortPause is the time after which an aborted upload is looked at again;
+	// it doubles.
+	s3AbortPause = 300 * time.Millisecond
 	// s3BeginTimeout is the time that the request that begins an upload of many
 	// parts may take on after the upload was cancelled.
-	s3BeginTimeout = 5 * time.Second
+	s3BeginTimeout = 10 * time.Second
 )
 
 // openS3 opens the bucket as gocloud does, so that its URLs mean the same, and
@@ -117,6 +120,27 @@ func (c uploadClient) CreateMultipartUpload(ctx context.Context, in *s3.CreateMu
 		time.AfterFunc(s3BeginTimeout, func() { cancel(context.Cause(ctx)) })
 	})()
 	return c.Client.CreateMultipartUpload(begin, in, o...)
+}
+
+// AbortMultipartUpload implements transfermanager.S3APIClient. A part that is on
+// its way while the upload is aborted may bring it back to life, so it is
+// aborted again until the store knows it no more.
+func (c uploadClient) AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput, o ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error) {
+	out, err := c.Client.AbortMultipartUpload(ctx, in, o...)
+	if err != nil {
+		return out, err
+	}
+	for pause := s3AbortPause; pause < 5*s3AbortPause; pause *= 2 {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return out, nil // it was aborted once; what is left, a lifecycle rule removes
+		}
+		if _, err := c.Client.AbortMultipartUpload(ctx, in, o...); err != nil {
+			return out, nil //nolint:nilerr // as a rule it is gone now
+		}
+	}
+	return out, nil
 }
 
 // awsLogger takes what the SDK would print to stderr.

@@ -142,7 +142,7 @@ func freePort() (string, error) {
 
 // waitForPort waits until somebody listens, or has failed to.
 func waitForPort(host string, failed <-chan error) error {
-	deadline := time.After(60 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		c, err := net.Dial("tcp", host)
 		if err == nil {
