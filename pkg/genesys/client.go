@@ -216,6 +216,11 @@ type request struct {
 	body     any // sent as JSON unless nil
 	into     any // filled from the JSON of the answer unless nil
 	attempts int // against a service that is unwell; 0 means Config.Attempts
+	// patience, if not 0, is how long 429 may be answered; else a number of
+	// attempts sets the end.
+	patience time.Duration
+	// linger is how long an attempt under way may go on when the context has ended.
+	linger time.Duration
 }
 
 // A reply is a good answer. Its body lies in the buffer given to send.
@@ -246,7 +251,9 @@ func (c *Client) send(ctx context.Context, r *request, buf *buffer) (rep reply, 
 			return stop{err}
 		}
 		x := Exchange{Kind: r.kind, Attempt: attempt, Waited: waited}
-		rep, err = c.exchange(ctx, r, token, buf, &x)
+		last, cancel := linger(ctx, r.linger)
+		defer cancel()
+		rep, err = c.exchange(last, r, token, buf, &x)
 		c.observe(x)
 		if x.Status == http.StatusUnauthorized {
 			c.tokens.forget(token)
@@ -277,9 +284,9 @@ func (c *Client) admit(ctx context.Context) (token, time.Duration, error) {
 // request is used up. A 429 makes everybody wait, unless the limit that was hit
 // is one of jobs alone.
 func (c *Client) try(ctx context.Context, r *request, attempt func(n int) error) error {
-	t := tally{limit: r.attempts}
+	t := tally{limit: r.attempts, patience: r.patience}
 	setDefault(&t.limit, c.cfg.Attempts)
-	var last error
+	start, last := time.Now(), error(nil)
 	for n := 1; ; n++ {
 		err := attempt(n)
 		if err == nil {
@@ -291,10 +298,12 @@ func (c *Client) try(ctx context.Context, r *request, attempt func(n int) error)
 			return interrupted(ctx, last)
 		case stopped:
 			return s.error
+		case ctx.Err() != nil && r.linger > 0:
+			return interrupted(ctx, err) // it came too late to be the reason
 		case ctx.Err() != nil:
 			return err
 		}
-		wait, again := t.next(err, rand.Float64())
+		wait, again := t.next(err, time.Since(start), rand.Float64())
 		if !again {
 			return counted(err, n)
 		}

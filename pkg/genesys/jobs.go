@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"iter"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/gcexport/gcexport/pkg/interval"
@@ -19,6 +16,7 @@ import (
 const (
 	jobsPath = "/api/v2/analytics/conversations/details/jobs"
 
+	opSubmit  = "submit job"
 	opResults = "read results"
 
 	firstPoll  = 2 * time.Second
@@ -28,8 +26,14 @@ const (
 	submitAttempts = 3
 	// emptyPages is how many empty pages in a row may still name a next one.
 	emptyPages = 3
-	// farewell is how long to try to delete a job that is not needed any more.
+	// farewell is how long to try to delete a job once the context has ended, and
+	// lastWord how much of it is for the answer to a submission under way: it may
+	// name a job, which nobody would know of otherwise.
 	farewell = 5 * time.Second
+	lastWord = 3 * time.Second
+	// courtesy is the same while there is time: others may stand at the limiter.
+	courtesy       = 30 * time.Second
+	deleteAttempts = 3
 )
 
 // JobOptions says how to run jobs. The zero value works.
@@ -39,9 +43,15 @@ type JobOptions struct {
 	// Concurrent is how many jobs may be in preparation at once, over all callers.
 	// 0 means 2.
 	Concurrent int
-	// Timeout is how long a job may take until its results are there. 0 means 30
-	// minutes.
+	// Timeout is how long a job may take until its results are there, and how long
+	// its submission may wait while too many others run. 0 means 30 minutes.
 	Timeout time.Duration
+	// MaxResults is how many records are read of one job gladly: a job with more is
+	// given up, and its interval cut. 0 means 300,000.
+	MaxResults int
+	// Floor is the shortest interval that a cut may leave. 0 means an hour; less
+	// than a minute is a minute.
+	Floor time.Duration
 	// PageAttempts is how often a page that comes damaged is fetched. 0 means 4.
 	PageAttempts int
 }
@@ -60,6 +70,9 @@ func (c *Client) Jobs(o JobOptions) *Jobs {
 	setDefault(&o.PageSize, 1000)
 	setDefault(&o.Concurrent, 2)
 	setDefault(&o.Timeout, 30*time.Minute)
+	setDefault(&o.MaxResults, 300_000)
+	setDefault(&o.Floor, time.Hour)
+	o.Floor = max(o.Floor, time.Minute)
 	return &Jobs{c: c, o: o, slots: make(chan struct{}, o.Concurrent)}
 }
 
@@ -75,62 +88,41 @@ func (j *Jobs) Watermark(ctx context.Context) (time.Time, error) { return j.c.Av
 // and keeps nothing of it: the memory is used again. A page that the scan found
 // damaged is fetched and given again; so is one that is whole but holds an error
 // instead of records. A page that was not scanned ends the sequence with a
-// [*PageError]. If the job is lost while it is read (its results expired, its
-// cursor was refused), a new one is run, once, and its results come from the
-// beginning: the consumer drops the records that it has already.
+// [*PageError].
 //
-// An error ends the sequence. Wherever it ends before the last page, the job is
-// deleted, as far as that takes no more than 5 seconds.
+// A job that ends badly, or is lost while it is read (its results expired, its
+// cursor was refused), is run once more. If that does not help, or the job takes
+// longer than JobOptions.Timeout or has more than JobOptions.MaxResults, the
+// interval is cut in two and each half is read in its turn, down to
+// JobOptions.Floor. Results come from the beginning then: the consumer drops the
+// records that it has already.
+//
+// An error ends the sequence. Wherever it ends before the last page of a job,
+// the job is deleted, as far as that takes no more than half a minute, and no
+// more than 5 seconds once the context has ended.
 func (j *Jobs) Pages(ctx context.Context, iv interval.Interval) iter.Seq2[*record.Page, error] {
 	return j.c.pages(iv, j.o.PageAttempts, func(f *feed) error {
-		err := j.run(ctx, f)
-		if lost(err) {
-			j.c.log.Warn("job is lost, running a new one", "interval", iv.String(), "error", err)
-			f.release()
-			err = j.run(ctx, f)
-		}
-		return err
+		r := &reading{Jobs: j, feed: f, left: jobsPerInterval}
+		return r.read(ctx, iv)
 	})
 }
 
-// lostError is the error of a request that says that the job is gone.
-type lostError struct{ error }
-
-// Unwrap returns the answer of the API.
-func (e lostError) Unwrap() error { return e.error }
-
-func lost(err error) bool {
-	_, ok := errors.AsType[lostError](err)
-	return ok
-}
-
-// asLost marks the answers that mean that the job is gone, or knows nothing of
-// the cursor. (To a request without a cursor, 400 says that the request is bad.)
-func asLost(err error, cursor string) error {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		return err
-	}
-	switch e.Status {
-	case http.StatusNotFound, http.StatusConflict, http.StatusGone:
-		return lostError{err}
-	case http.StatusBadRequest:
-		if cursor != "" {
-			return lostError{err}
-		}
-	}
-	return err
-}
-
-// run takes one job through its life.
-func (j *Jobs) run(ctx context.Context, f *feed) error {
-	id, err := j.prepare(ctx, f.interval)
+// run takes one job through its life. Results past the bound, 0 for none, are
+// errGrown.
+func (j *Jobs) run(ctx context.Context, f *feed, bound int) (err error) {
+	last, cancel := linger(ctx, farewell)
+	defer cancel()
+	id, err := j.prepare(ctx, last, f.interval)
 	if err != nil {
 		return err
 	}
-	if err = j.drain(ctx, f, id); err != nil && !needless(err) {
-		j.abandon(ctx, id)
-	}
+	read := false
+	defer func() { // also when the consumer panics
+		if !read && !needless(err) {
+			j.abandon(ctx, last, id)
+		}
+	}()
+	read, err = j.drain(ctx, f, id, bound)
 	return err
 }
 
@@ -146,7 +138,7 @@ func needless(err error) bool {
 
 // prepare submits a job and waits for its results. It holds a slot until the
 // server has no more work with the job.
-func (j *Jobs) prepare(ctx context.Context, iv interval.Interval) (id string, err error) {
+func (j *Jobs) prepare(ctx, last context.Context, iv interval.Interval) (id string, err error) {
 	select {
 	case j.slots <- struct{}{}:
 		defer func() { <-j.slots }()
@@ -157,7 +149,7 @@ func (j *Jobs) prepare(ctx context.Context, iv interval.Interval) (id string, er
 		return "", err
 	}
 	if err = j.await(ctx, id, iv); err != nil && !needless(err) {
-		j.abandon(ctx, id)
+		j.abandon(ctx, last, id)
 	}
 	return id, err
 }
@@ -175,12 +167,12 @@ func (j *Jobs) submit(ctx context.Context, iv interval.Interval) (id string, err
 		JobID string `json:"jobId"`
 	}
 	r := request{
-		op: "submit job", kind: KindSubmit, method: http.MethodPost, path: jobsPath,
+		op: opSubmit, kind: KindSubmit, method: http.MethodPost, path: jobsPath,
 		body: jobQuery{
 			Interval: iv.String(), Order: "asc", OrderBy: "conversationStart",
 			StartOfDay: iv.Start.Equal(midnight(iv.Start)),
 		},
-		into: &answer, attempts: submitAttempts,
+		into: &answer, attempts: submitAttempts, patience: j.o.Timeout, linger: lastWord,
 	}
 	rep, err := j.c.send(ctx, &r, nil)
 	if err != nil {
@@ -219,7 +211,7 @@ func (j *Jobs) await(ctx context.Context, id string, iv interval.Interval) error
 			e.Message = fmt.Sprintf("%v (%v)", errJobTimeout, j.o.Timeout)
 			return e
 		case err != nil:
-			return asLost(err, "")
+			return asLost(err, "", iv, id)
 		case e.State == "FULFILLED":
 			return nil
 		case ended(e.State):
@@ -247,93 +239,40 @@ func ended(state string) bool {
 	return state == "FAILED" || state == "CANCELLED" || state == "EXPIRED"
 }
 
-// drain reads the results from the first page to the last.
-func (j *Jobs) drain(ctx context.Context, f *feed, id string) error {
-	cursor, turns := "", trail{seen: map[uint64]bool{}, seed: maphash.MakeSeed()}
-	for {
-		r := j.resultsRequest(id, cursor)
-		p, err := f.page(ctx, r, id)
-		if errors.Is(err, errStopped) && p.Whole() && verdict(p) == nil && p.Envelope.Cursor == "" {
-			return nil // stopped behind the last page: there is nothing to delete
-		}
-		if err != nil {
-			return asLost(err, cursor)
-		}
-		next := p.Envelope.Cursor
-		if next == "" {
-			return nil
-		}
-		if err := turns.add(cursor, next, p.Records); err != nil {
-			return f.fail(p, err)
-		}
-		if err := sleep(ctx, turns.patience()); err != nil {
-			return err
-		}
-		cursor = next
-	}
-}
-
-// A trail remembers the way through the pages of a job, to see that it ends.
-type trail struct {
-	seed  maphash.Seed
-	seen  map[uint64]bool // hashes of the cursors
-	empty int             // pages in a row
-}
-
-// add notes that the page at a cursor names the next one. An empty page that
-// names itself may mean "not yet"; any other cursor that was there before means
-// a circle.
-func (t *trail) add(cursor, next string, records int) error {
-	if t.empty++; records > 0 {
-		t.empty = 0
-	}
-	if t.empty == emptyPages {
-		return fmt.Errorf("%d empty pages in a row that name a next one", t.empty)
-	}
-	hash := maphash.String(t.seed, next)
-	if t.seen[hash] && !(records == 0 && next == cursor) {
-		return errors.New("the cursor comes back: the pages go in a circle")
-	}
-	t.seen[hash] = true
-	return nil
-}
-
-// patience is how long to wait behind an empty page.
-func (t *trail) patience() time.Duration {
-	if t.empty == 0 {
-		return 0
-	}
-	return backoff(t.empty, rand.Float64())
-}
-
-func (j *Jobs) resultsRequest(id, cursor string) *request {
-	query := url.Values{"pageSize": {strconv.Itoa(j.o.PageSize)}}
-	if cursor != "" {
-		query.Set("cursor", cursor)
-	}
-	return &request{
-		op: opResults, kind: KindResults, method: http.MethodGet,
-		path: jobPath(id) + "/results", query: query,
-	}
-}
-
 // abandon deletes a job that nobody will read, so that it does not count
-// against the limit of concurrent jobs. The context may have ended: it is why.
-func (j *Jobs) abandon(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
-	defer cancel()
-	if j.c.limiter.pauseLeft() >= farewell {
+// against the limit of concurrent jobs. ctx may have ended, and be why; last is
+// what remains of it then.
+func (j *Jobs) abandon(ctx, last context.Context, id string) {
+	limit := courtesy
+	if ctx.Err() != nil {
+		limit = farewell
+	}
+	if j.c.limiter.pauseLeft() >= limit {
+		j.c.log.Info("an abandoned job is not deleted: all requests are paused", "job", id)
 		return
 	}
-	r := request{op: "delete job", kind: KindDelete, method: http.MethodDelete, path: jobPath(id), attempts: 1}
-	if _, err := j.c.send(ctx, &r, nil); err != nil {
+	last, cancel := context.WithTimeout(last, limit)
+	defer cancel()
+	r := request{op: "delete job", kind: KindDelete, method: http.MethodDelete, path: jobPath(id), attempts: deleteAttempts}
+	if _, err := j.c.send(last, &r, nil); err != nil {
 		j.c.log.Info("an abandoned job is not deleted", "job", id, "error", err)
 	}
+}
+
+// linger returns a context that ends when ctx has been over for the grace time.
+func linger(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	if grace <= 0 {
+		return ctx, func() {}
+	}
+	last, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if sleep(last, grace) == nil {
+			end(context.Cause(ctx))
+		}
+	})
+	return last, func() { stop(); end(nil) }
 }
 
 // jobPath is the path of a job. The id is the server's: it must not get out of
 // its place.
 func jobPath(id string) string { return jobsPath + "/" + url.PathEscape(id) }
-
-// midnight is the start of the UTC day of t.
-func midnight(t time.Time) time.Time { return t.UTC().Truncate(interval.Day) }

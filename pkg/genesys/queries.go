@@ -2,6 +2,7 @@ package genesys
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -18,6 +19,11 @@ const (
 	longestQuery = 7 * interval.Day // without a filter
 	queryPage    = 100              // the API's maximum
 	queryCap     = 100_000          // results that can be paged through
+
+	// Pages this deep are known to fail, and will not recover: so they are tried
+	// less often.
+	queryDepth   = 5000
+	deepAttempts = 4
 )
 
 // QueryOptions says how to query. The zero value works.
@@ -26,7 +32,8 @@ type QueryOptions struct {
 	// the most that the API gives.
 	PageSize int
 	// Depth is how many results of one query are paged through gladly: a query
-	// with more is cut in time. 0 means 5000; deep pages are known to fail.
+	// with more is cut in time. 0 means 5000; deep pages are known to fail. More
+	// than the API pages through is less.
 	Depth int
 	// Floor is the shortest interval that a cut may leave. 0 means an hour.
 	Floor time.Duration
@@ -48,7 +55,9 @@ type Queries struct {
 // Queries returns a source of the given options.
 func (c *Client) Queries(o QueryOptions) *Queries {
 	setDefault(&o.PageSize, queryPage)
-	setDefault(&o.Depth, 5000)
+	setDefault(&o.Depth, queryDepth)
+	o.PageSize = min(o.PageSize, queryPage)
+	o.Depth = min(o.Depth, queryCap-o.PageSize) // the page behind the last one must be seen
 	setDefault(&o.Floor, time.Hour)
 	setDefault(&o.Lag, 10*time.Minute)
 	return &Queries{c: c, o: o}
@@ -95,73 +104,124 @@ func (q *Queries) open(ctx context.Context, f *feed, iv interval.Interval) (span
 	return span{Interval: iv, hits: p.Envelope.TotalHits, end: p.Records == 0}, nil
 }
 
-// read reads what is left of a span: the further pages, or pieces of it.
+// read reads what is left of a span: the further pages, or pieces of it where
+// there are too many of them, or a deep one fails.
 func (q *Queries) read(ctx context.Context, f *feed, s span) error {
-	first, second, ok := q.cut(s)
-	if !ok {
-		return q.turn(ctx, f, s)
-	}
-	a, err := q.open(ctx, f, first)
-	if err != nil {
-		return err
-	}
-	b, err := q.open(ctx, f, second)
-	if err != nil {
-		return err
-	}
-	// Inside a day the API may match by the day alone. Both pieces have all the
-	// hits then, and cutting finer would only repeat them.
-	if a.hits+b.hits > s.hits+s.hits/2 {
-		return q.turn(ctx, f, s)
-	}
-	if err := q.read(ctx, f, a); err != nil {
-		return err
-	}
-	return q.read(ctx, f, b)
-}
-
-// cut halves a span that has too many hits. It cuts at midnight while it can:
-// two pieces that touch the same day would both have all of it.
-func (q *Queries) cut(s span) (first, second interval.Interval, ok bool) {
-	if s.end || s.hits <= int64(q.o.Depth) {
-		return first, second, false
-	}
-	middle := s.Start.Add(s.Length() / 2)
-	for _, at := range []time.Time{midnight(middle), midnight(middle).Add(interval.Day)} {
-		if s.Start.Before(at) && at.Before(s.End) {
-			return interval.Interval{Start: s.Start, End: at}, interval.Interval{Start: at, End: s.End}, true
-		}
-	}
-	if s.Length() < 2*q.o.Floor {
-		return first, second, false
-	}
-	return s.Halves(time.Millisecond)
-}
-
-// turn reads the pages of a span from the second on. An absent or empty page is
-// the end; a short one is not, because duplicates are taken out after paging.
-func (q *Queries) turn(ctx context.Context, f *feed, s span) error {
 	if s.end {
 		return nil
 	}
-	if s.hits > queryCap {
-		return tooMany(s)
-	}
-	for number := 2; number <= queryCap/q.o.PageSize; number++ {
-		p, err := f.page(ctx, q.request(s.Interval, number), "")
+	if s.hits > int64(q.o.Depth) {
+		pieces, err := q.halve(ctx, f, s)
 		if err != nil {
 			return err
+		}
+		if pieces != nil {
+			return q.each(ctx, f, pieces)
+		}
+		return q.turn(ctx, f, s)
+	}
+	err := q.turn(ctx, f, s)
+	if !tooDeep(err) || ctx.Err() != nil {
+		return err
+	}
+	pieces, cutErr := q.halve(ctx, f, s)
+	if cutErr != nil || pieces == nil {
+		return errors.Join(err, cutErr)
+	}
+	q.c.log.Warn("a deep page cannot be read, cutting the interval of the query in two",
+		"interval", s.String(), "at", interval.Format(pieces[1].Start), "error", err)
+	return q.each(ctx, f, pieces)
+}
+
+func (q *Queries) each(ctx context.Context, f *feed, spans []span) error {
+	for _, s := range spans {
+		if err := q.read(ctx, f, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// halve opens the halves of a span. It returns none where the span cannot be
+// cut, or not to any use.
+func (q *Queries) halve(ctx context.Context, f *feed, s span) ([]span, error) {
+	first, second, ok := q.cut(s.Interval)
+	if !ok {
+		return nil, nil
+	}
+	a, err := q.open(ctx, f, first)
+	if err != nil {
+		return nil, err
+	}
+	b, err := q.open(ctx, f, second)
+	if err != nil {
+		return nil, err
+	}
+	// Inside a day the API may match by the day alone. Both pieces have all the
+	// hits then, and cutting finer would only repeat them.
+	if s.hits >= 0 && a.hits+b.hits > s.hits+s.hits/2 {
+		return nil, nil
+	}
+	return []span{a, b}, nil
+}
+
+// cut cuts an interval in two: at midnight while it can, because two pieces that
+// touch the same day may both have all of it.
+func (q *Queries) cut(iv interval.Interval) (first, second interval.Interval, ok bool) {
+	if at, ok := midnightWithin(iv); ok {
+		first, second = cutAt(iv, at)
+		return first, second, true
+	}
+	if iv.Length() < 2*q.o.Floor {
+		return first, second, false
+	}
+	return iv.Halves(time.Millisecond)
+}
+
+// turn reads the pages of a span from the second on. An absent or empty page is
+// the end; a short one is not, because duplicates are taken out after paging,
+// and nor is the number of hits, which is approximate.
+func (q *Queries) turn(ctx context.Context, f *feed, s span) error {
+	if s.hits > queryCap {
+		return &PageError{Interval: s.Interval, Err: fmt.Errorf(
+			"%d hits, and a query gives %d at most: read such intervals by jobs", s.hits, queryCap)}
+	}
+	for number := 2; number <= queryCap/q.o.PageSize; number++ {
+		r := q.request(s.Interval, number)
+		if (number-1)*q.o.PageSize >= queryDepth {
+			r.attempts = min(deepAttempts, q.c.cfg.Attempts)
+		}
+		p, err := f.page(ctx, r, "")
+		if err != nil {
+			return deep(err, s.Interval, number)
 		}
 		if p.Records == 0 {
 			return nil
 		}
 	}
-	return tooMany(s)
+	return &PageError{Interval: s.Interval, Err: fmt.Errorf(
+		"the last of the %d results that a query gives may not be the end: read such intervals by jobs", queryCap)}
 }
 
-func tooMany(s span) error {
-	return &PageError{Interval: s.Interval, Err: fmt.Errorf(
-		"%d hits, and a query gives %d at most: read such intervals by jobs", s.hits, queryCap)}
+// A deepError is an answer to one of the later pages that says that the server
+// failed: it may be the depth that it cannot cope with.
+type deepError struct{ *PageError }
+
+// Unwrap returns what the error is but for its meaning.
+func (e deepError) Unwrap() error { return e.PageError }
+
+func tooDeep(err error) bool {
+	_, ok := errors.AsType[deepError](err)
+	return ok
+}
+
+// deep marks the answers to a page that may be about its depth.
+func deep(err error, iv interval.Interval, page int) error {
+	if e, ok := errors.AsType[*Error](err); !ok || e.Status < 500 {
+		return err
+	}
+	return deepError{&PageError{Interval: iv, Err: fmt.Errorf(
+		"page %d, in an interval that is not cut further: %w", page, err)}}
 }
 
 // detailsQuery is the body of a query.

@@ -60,16 +60,17 @@ func classOf(err error) class {
 // A tally counts the attempts of one request. Each class has its own budget,
 // so that a server that only asks for patience does not use up the others'.
 type tally struct {
-	limit   int // of transient failures
-	failed  int
-	suspect int
-	paced   int
-	renewed bool
+	limit    int           // of transient failures
+	patience time.Duration // with the server's pace; 0: counted in attempts
+	failed   int
+	suspect  int
+	paced    int
+	renewed  bool
 }
 
-// next says whether to try again after err, and how long to wait before. rnd in
-// [0,1) spreads the waits.
-func (t *tally) next(err error, rnd float64) (wait time.Duration, again bool) {
+// next says whether to try again after err, when so much time has passed since
+// the first attempt, and how long to wait before. rnd in [0,1) spreads the waits.
+func (t *tally) next(err error, passed time.Duration, rnd float64) (wait time.Duration, again bool) {
 	switch classOf(err) {
 	case transient:
 		t.failed++
@@ -80,7 +81,11 @@ func (t *tally) next(err error, rnd float64) (wait time.Duration, again bool) {
 		return backoff(t.suspect, rnd), t.suspect < suspectAttempts && t.failed < t.limit
 	case paced:
 		t.paced++
-		return pacedWait(t.paced, retryAfterOf(err), rnd), t.paced < pacedAttempts
+		wait = pacedWait(t.paced, retryAfterOf(err), rnd)
+		if t.patience > 0 {
+			return wait, passed+wait <= t.patience
+		}
+		return wait, t.paced < pacedAttempts
 	case expired:
 		first := !t.renewed
 		t.renewed = true

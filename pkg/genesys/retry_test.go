@@ -45,7 +45,7 @@ func TestTally(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			tally, n := tally{limit: 10}, 1
 			for ; n < 1000; n++ {
-				if _, again := tally.next(tc.err, 0.5); !again {
+				if _, again := tally.next(tc.err, 0, 0.5); !again {
 					break
 				}
 			}
@@ -54,12 +54,23 @@ func TestTally(t *testing.T) {
 			}
 		})
 	}
+	t.Run("patience is a time", func(t *testing.T) {
+		tally := tally{limit: 10, patience: time.Hour}
+		for range 1000 {
+			if _, again := tally.next(status(429), 59*time.Minute, 0); !again {
+				t.Fatal("gave up")
+			}
+		}
+		if _, again := tally.next(status(429), time.Hour, 0); again {
+			t.Error("did not give up")
+		}
+	})
 	t.Run("patience does not use up the budget of failures", func(t *testing.T) {
 		tally := tally{limit: 3}
 		for range 30 {
-			tally.next(status(429), 0)
+			tally.next(status(429), 0, 0)
 		}
-		if _, again := tally.next(status(503), 0); !again {
+		if _, again := tally.next(status(503), 0, 0); !again {
 			t.Error("gave up")
 		}
 	})
