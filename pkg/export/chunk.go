@@ -24,7 +24,9 @@ const maxConflicts = 1000
 // a log of create-only parts, and whoever writes part n has read parts 0 to
 // n-1; where a part or the manifest turns out to exist, another process has
 // been at work, and the chunk is begun anew from what is there now. A nil
-// Manifest without an error says that another process committed the chunk.
+// Manifest without an error says that another process committed the chunk; then
+// each part that is there is listed, also those that this one has written and
+// the other has not seen.
 func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 	for range maxConflicts {
 		done, err := r.Bucket.Exists(ctx, r.layout.Manifest(c.Interval, 0))
@@ -32,7 +34,7 @@ func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 			return nil, fmt.Errorf("look for the manifest: %w", err)
 		}
 		if done {
-			return nil, nil
+			return nil, r.listAll(ctx, c.Interval)
 		}
 		m, err := r.attempt(ctx, c)
 		if !errors.Is(err, object.ErrExists) {
@@ -54,8 +56,9 @@ func (r *run) attempt(ctx context.Context, c Chunk) (*Manifest, error) {
 		return nil, err
 	}
 	f.manifest.seal(r.summary.Watermark)
-	if err := r.commit(ctx, f.manifest); err != nil {
-		return nil, err
+	key := r.layout.Manifest(c.Interval, 0)
+	if err := r.writeManifest(ctx, key, f.manifest); err != nil {
+		return nil, fmt.Errorf("write %s: %w", key, err)
 	}
 	return f.manifest, nil
 }
@@ -83,36 +86,33 @@ func (f *filling) recover(ctx context.Context) error {
 		if n, ok := f.layout.ParsePart(o.Key); !ok || n.Part != i {
 			return fmt.Errorf("%s is not part %d of the chunk: the bucket was changed by something else", o.Key, i)
 		}
-		stats, err := f.recoverPart(ctx, o.Key)
-		if err != nil {
+		if err := f.recoverPart(ctx, o.Key); err != nil {
 			return fmt.Errorf("%s: %w", o.Key, err)
 		}
-		f.manifest.add(o.Key, stats)
-		f.log.InfoContext(ctx, "found a part of an earlier attempt", "chunk", f.chunk.Interval, "key", o.Key, "records", stats.Records)
 	}
 	return nil
 }
 
-// recoverPart takes over the records of a part that is there.
-func (f *filling) recoverPart(ctx context.Context, key string) (stats jsonl.Stats, err error) {
+// recoverPart takes over a part that is there, and its records.
+func (f *filling) recoverPart(ctx context.Context, key string) (err error) {
 	rd, err := object.Open(ctx, f.Bucket, key, &f.Object)
 	if err != nil {
-		return stats, err
+		return err
 	}
 	defer func() { err = errors.Join(err, rd.Close()) }()
 	scanner := record.NewScanner(record.Options{})
 	var first, last time.Time
-	stats, err = jsonl.Read(rd, func(line []byte) error {
+	sum := newDigest()
+	stats, err := jsonl.Read(io.TeeReader(rd, sum), func(line []byte) error {
 		rec, err := scanner.Line(line)
 		switch {
 		case err != nil:
 			return err
 		case !f.chunk.Interval.Contains(rec.Start):
 			return errors.New("holds a record of another chunk")
-		case !f.seen.add(rec.ID):
+		case !f.seen.find(rec.ID):
 			return errors.New("holds a record twice")
 		}
-		f.seen.keep()
 		if first.IsZero() || rec.Start.Before(first) {
 			first = rec.Start
 		}
@@ -121,8 +121,13 @@ func (f *filling) recoverPart(ctx context.Context, key string) (stats jsonl.Stat
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	stats.First, stats.Last = first, last
-	return stats, err
+	f.manifest.add(key, stats, sum.hex())
+	f.log.InfoContext(ctx, "found a part of an earlier attempt", "chunk", f.chunk.Interval, "key", key, "records", stats.Records)
+	return nil
 }
 
 // fill reads the source to its end and writes what is not there yet.
@@ -147,15 +152,16 @@ func (f *filling) fill(ctx context.Context) error {
 // writePart writes one part, beginning with the piece at hand.
 func (f *filling) writePart(ctx context.Context, piece *[]byte) error {
 	key := f.layout.Part(f.chunk.Interval, 0, len(f.manifest.Parts))
+	sum := newDigest()
 	err := object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {
-		return f.stream(ctx, w, piece)
+		return f.stream(ctx, io.MultiWriter(w, sum), piece)
 	})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", key, err)
 	}
 	stats := f.part.Stats()
 	f.part = jsonl.Part{}
-	f.manifest.add(key, stats)
+	f.manifest.add(key, stats, sum.hex())
 	f.observe(PartWritten{Chunk: f.chunk, Key: key, Records: stats.Records, RawBytes: stats.RawBytes, Bytes: stats.Bytes})
 	return nil
 }
@@ -231,6 +237,10 @@ func (f *filling) take(ctx context.Context, page *record.Page) (*[]byte, error) 
 	}
 	f.seen.keep()
 	f.manifest.page(page, f.dropped)
+	if !f.manifest.settled() {
+		f.part.Rollback()
+		return nil, &UnsettledError{Interval: f.chunk.Interval, Watermark: *f.manifest.Watermark}
+	}
 	if *buf, err = f.part.Commit(); err != nil {
 		return nil, fmt.Errorf("compress a page: %w", err)
 	}
@@ -252,11 +262,27 @@ func (f *filling) record(rec record.Record) error {
 	case !f.chunk.Interval.Contains(rec.Start):
 		f.dropped.Foreign++
 		return nil
-	case !f.seen.add(rec.ID):
-		f.dropped.Duplicate++
-		return nil
 	}
-	return f.part.Line(rec)
+	switch f.seen.give(rec.ID) {
+	case idNew:
+		return f.part.Line(rec)
+	case idGiven:
+		f.dropped.Duplicate++
+	}
+	return nil
+}
+
+// An UnsettledError says that the results which the source has given are those
+// of a time when its data were not complete to the chunk's end: its watermark
+// was wrong when it was asked for, or has moved back. The chunk is not
+// committed then; a later run exports it.
+type UnsettledError struct {
+	Interval  interval.Interval
+	Watermark time.Time
+}
+
+func (e *UnsettledError) Error() string {
+	return fmt.Sprintf("the results for %s are complete up to %s only", e.Interval, interval.Format(e.Watermark))
 }
 
 // A StrayError says that the source gave a record without an id or without a
@@ -276,13 +302,3 @@ func (e *StrayError) Error() string {
 
 // clip keeps a hostile id from filling the log.
 func clip(id []byte) string { return string(id[:min(len(id), 64)]) }
-
-// commit writes the manifest. Where it exists already, another process has
-// committed the chunk, and object.ErrExists says so.
-func (r *run) commit(ctx context.Context, m *Manifest) error {
-	key := r.layout.Manifest(m.Interval.interval(), m.Revision)
-	if err := r.put(ctx, key, m); err != nil {
-		return fmt.Errorf("write %s: %w", key, err)
-	}
-	return nil
-}

@@ -48,15 +48,23 @@ type ChunkDone struct {
 	Elsewhere                bool
 }
 
+// ChunkPostponed says that the results of a chunk proved not settled: the
+// source's watermark lies before the chunk's end. A later run exports it.
+type ChunkPostponed struct {
+	Chunk     Chunk
+	Watermark time.Time
+}
+
 // ChunkFailed says that a chunk is given up in this run.
 type ChunkFailed struct {
 	Chunk Chunk
 	Err   error
 }
 
-func (Planned) event()      {}
-func (ChunkStarted) event() {}
-func (PageTaken) event()    {}
-func (PartWritten) event()  {}
-func (ChunkDone) event()    {}
-func (ChunkFailed) event()  {}
+func (Planned) event()        {}
+func (ChunkStarted) event()   {}
+func (PageTaken) event()      {}
+func (PartWritten) event()    {}
+func (ChunkDone) event()      {}
+func (ChunkPostponed) event() {}
+func (ChunkFailed) event()    {}

@@ -105,7 +105,7 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 		return Summary{}, err
 	}
 	todo, err := r.survey(ctx)
-	if err != nil || len(todo) == 0 {
+	if err != nil || len(todo) == 0 && len(r.unlisted) == 0 {
 		r.summary.close(ctx, err)
 		return r.summary, err
 	}
@@ -113,7 +113,9 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 		r.summary.close(ctx, err)
 		return r.summary, err
 	}
-	err = r.work(ctx, todo)
+	if err = r.heal(ctx); err == nil {
+		err = r.work(ctx, todo)
+	}
 	r.summary.close(ctx, err)
 	if endErr := r.end(ctx); err == nil {
 		err = endErr // what stopped the run matters more
@@ -129,6 +131,8 @@ type run struct {
 	gate    *gate
 	log     *slog.Logger
 	observe func(Event)
+	// unlisted are committed chunks with parts that no manifest lists.
+	unlisted []interval.Interval
 
 	mu      sync.Mutex // guards summary
 	summary Summary
@@ -208,9 +212,13 @@ func (r *run) export(ctx context.Context, c Chunk) error {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {
 		m, err := r.chunk(ctx, c)
+		var unsettled *UnsettledError
 		switch {
 		case err == nil:
 			r.finished(c, m, time.Since(began))
+			return nil
+		case errors.As(err, &unsettled):
+			r.postponed(c, unsettled)
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)

@@ -3,51 +3,88 @@ package export
 // ids is the set of conversationIds that a chunk's parts hold. Ids are UUIDs,
 // which are kept in 16 bytes each; whatever else turns up is kept as it is.
 type ids struct {
-	uuids  map[[16]byte]struct{}
-	others map[string]struct{}
-	// fresh are the ids added since the last keep, so that a page that proves
+	uuids  map[[16]byte]origin
+	others map[string]origin
+	// fresh are the ids touched since the last keep, so that a page that proves
 	// damaged can be taken out again.
 	freshUUIDs  [][16]byte
 	freshOthers []string
 }
 
+// origin says how an id has come into the set.
+type origin uint8
+
+const (
+	idNew   origin = iota
+	idGiven        // by the source
+	idFound        // in a part of an earlier attempt
+	idBoth         // found, and given by the source since
+)
+
 func newIDs() *ids {
-	return &ids{uuids: map[[16]byte]struct{}{}, others: map[string]struct{}{}}
+	return &ids{uuids: map[[16]byte]origin{}, others: map[string]origin{}}
 }
 
-// add reports whether the id was not in the set; it is in it afterwards.
-func (s *ids) add(id []byte) bool {
+// find takes in an id that stands in a part. It reports whether it is new.
+func (s *ids) find(id []byte) bool {
 	if u, ok := parseUUID(id); ok {
-		if _, there := s.uuids[u]; there {
-			return false
-		}
-		s.uuids[u] = struct{}{}
-		s.freshUUIDs = append(s.freshUUIDs, u)
-		return true
+		return insert(s.uuids, u)
 	}
-	if _, there := s.others[string(id)]; there {
+	return insert(s.others, string(id))
+}
+
+func insert[K comparable](m map[K]origin, id K) bool {
+	if m[id] != idNew {
 		return false
 	}
-	s.others[string(id)] = struct{}{}
-	s.freshOthers = append(s.freshOthers, string(id))
+	m[id] = idFound
 	return true
 }
 
-// keep makes what was added permanent.
+// give takes in an id that the source gives, and reports where the id was
+// before.
+func (s *ids) give(id []byte) origin {
+	if u, ok := parseUUID(id); ok {
+		return touch(s.uuids, &s.freshUUIDs, u)
+	}
+	return touch(s.others, &s.freshOthers, string(id))
+}
+
+func touch[K comparable](m map[K]origin, fresh *[]K, id K) origin {
+	was := m[id]
+	switch was {
+	case idNew:
+		m[id] = idGiven
+	case idFound:
+		m[id] = idBoth
+	default:
+		return idGiven
+	}
+	*fresh = append(*fresh, id)
+	return was
+}
+
+// keep makes what was given permanent.
 func (s *ids) keep() {
 	s.freshUUIDs = s.freshUUIDs[:0]
 	s.freshOthers = s.freshOthers[:0]
 }
 
-// undo takes out what was added since the last keep.
+// undo takes back what was given since the last keep.
 func (s *ids) undo() {
-	for _, u := range s.freshUUIDs {
-		delete(s.uuids, u)
-	}
-	for _, o := range s.freshOthers {
-		delete(s.others, o)
-	}
+	untouch(s.uuids, s.freshUUIDs)
+	untouch(s.others, s.freshOthers)
 	s.keep()
+}
+
+func untouch[K comparable](m map[K]origin, fresh []K) {
+	for _, id := range fresh {
+		if m[id] == idBoth {
+			m[id] = idFound
+		} else {
+			delete(m, id)
+		}
+	}
 }
 
 // parseUUID reads the one spelling of a UUID that the API uses: lower-case hex

@@ -42,7 +42,19 @@ func (l Layout) Part(iv interval.Interval, revision, part int) string {
 
 // Manifest is the name of the manifest of a chunk's revision.
 func (l Layout) Manifest(iv interval.Interval, revision int) string {
-	return fmt.Sprintf("%s%s.r%d.json", l.ManifestPrefix(), intervalName(iv), revision)
+	return l.revisionPrefix(iv, revision) + "json"
+}
+
+// Supplement is the name of the manifest that lists one part which the chunk's
+// own manifest does not.
+func (l Layout) Supplement(iv interval.Interval, revision, part int) string {
+	return fmt.Sprintf("%sp%04d.json", l.revisionPrefix(iv, revision), part)
+}
+
+// revisionPrefix is what the names of all manifests of a chunk's revision begin
+// with.
+func (l Layout) revisionPrefix(iv interval.Interval, revision int) string {
+	return fmt.Sprintf("%s%s.r%d.", l.ManifestPrefix(), intervalName(iv), revision)
 }
 
 // RunBegun is the name of the record that says that a run has begun.
@@ -51,17 +63,19 @@ func (Layout) RunBegun(run string) string { return controlFolder + "runs/" + run
 // RunSummary is the name of the record that says what a run did.
 func (Layout) RunSummary(run string) string { return controlFolder + "runs/" + run + ".json" }
 
-// A Name is what the name of a part or a manifest says.
+// A Name is what the name of a part, a manifest or a supplement says.
 type Name struct {
 	Interval interval.Interval
 	Revision int
-	// Part is the part's number; -1 in the name of a manifest.
+	// Part is the number of the part, or of the one that a supplement lists;
+	// -1 in the name of a chunk's manifest.
 	Part int
 }
 
 var (
-	partPattern     = regexp.MustCompile(`^dt=(\d{4}-\d{2}-\d{2})/(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.p(\d{4,6})\.jsonl\.gz$`)
-	manifestPattern = regexp.MustCompile(`^(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.json$`)
+	partPattern       = regexp.MustCompile(`^dt=(\d{4}-\d{2}-\d{2})/(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.p(\d{4,6})\.jsonl\.gz$`)
+	manifestPattern   = regexp.MustCompile(`^(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.json$`)
+	supplementPattern = regexp.MustCompile(`^(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.p(\d{4,6})\.json$`)
 )
 
 // ParsePart reads the name of a data object. ok is false for any name that
@@ -76,7 +90,7 @@ func (l Layout) ParsePart(key string) (n Name, ok bool) {
 	return n, ok && key == l.Part(n.Interval, n.Revision, n.Part)
 }
 
-// ParseManifest reads the name of a manifest, likewise.
+// ParseManifest reads the name of a chunk's manifest, likewise.
 func (l Layout) ParseManifest(key string) (n Name, ok bool) {
 	rest, ok := strings.CutPrefix(key, l.ManifestPrefix())
 	m := manifestPattern.FindStringSubmatch(rest)
@@ -85,6 +99,17 @@ func (l Layout) ParseManifest(key string) (n Name, ok bool) {
 	}
 	n, ok = parseName(m[1], m[2], m[3], "-1")
 	return n, ok && key == l.Manifest(n.Interval, n.Revision)
+}
+
+// ParseSupplement reads the name of a supplement, likewise.
+func (l Layout) ParseSupplement(key string) (n Name, ok bool) {
+	rest, ok := strings.CutPrefix(key, l.ManifestPrefix())
+	m := supplementPattern.FindStringSubmatch(rest)
+	if !ok || m == nil {
+		return Name{}, false
+	}
+	n, ok = parseName(m[1], m[2], m[3], m[4])
+	return n, ok && key == l.Supplement(n.Interval, n.Revision, n.Part)
 }
 
 func parseName(start, end, revision, part string) (n Name, ok bool) {

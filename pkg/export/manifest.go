@@ -23,13 +23,16 @@ import (
 const ManifestFormat = "gcexport.manifest/1"
 
 // A Manifest is the commit record of a chunk's revision: the chunk is done when
-// it exists, and the parts that it lists are all there is. docs/format.md is
-// its contract with readers.
+// it exists. The chunk's parts are those that it lists and, seldom, those of
+// its supplements. docs/format.md is its contract with readers.
 type Manifest struct {
 	Format   string `json:"format"`
 	Dataset  string `json:"dataset"`
 	Interval Span   `json:"interval"`
 	Revision int    `json:"revision"`
+	// Supplement says that this is not the chunk's own manifest, but lists a
+	// part that another process has published at the time of the commit.
+	Supplement bool `json:"supplement,omitempty"`
 	// Mode is what the records came from: "job" or "query".
 	Mode string `json:"mode,omitempty"`
 	// Settled says that the source's watermark had passed the chunk's end
@@ -77,6 +80,9 @@ type Part struct {
 	SHA256   string `json:"sha256"`
 	// Bytes is the size of the object.
 	Bytes int64 `json:"bytes"`
+	// MD5 is that of the object, in hex, for comparing with what stores say in
+	// a listing. Where FIPS 140 forbids to compute it, it is empty.
+	MD5 string `json:"md5,omitempty"`
 	// First and Last are the lowest and highest conversationStart.
 	First time.Time `json:"first_start"`
 	Last  time.Time `json:"last_start"`
@@ -107,31 +113,43 @@ func (m *Manifest) page(p *record.Page, d Dropped) {
 }
 
 // add lists a part.
-func (m *Manifest) add(key string, s jsonl.Stats) {
+func (m *Manifest) add(key string, s jsonl.Stats, md5 string) {
 	m.Parts = append(m.Parts, Part{
 		Key:      key,
 		Records:  s.Records,
 		RawBytes: s.RawBytes,
 		SHA256:   hex.EncodeToString(s.SHA256[:]),
 		Bytes:    s.Bytes,
+		MD5:      md5,
 		First:    s.First,
 		Last:     s.Last,
 	})
 }
 
-// seal sums up the parts and stamps the manifest. With no watermark on its
-// pages, the one that was read before the run decides whether it is settled.
-func (m *Manifest) seal(before time.Time) {
+// settled reports whether the source's data were complete to the end of the
+// chunk, so far as its pages speak of it.
+func (m *Manifest) settled() bool {
+	return m.Watermark == nil || !m.Watermark.Before(m.Interval.End)
+}
+
+// sum adds up the parts.
+func (m *Manifest) sum() {
 	m.Records, m.RawBytes, m.Bytes = 0, 0, 0
 	for _, p := range m.Parts {
 		m.Records += p.Records
 		m.RawBytes += p.RawBytes
 		m.Bytes += p.Bytes
 	}
+}
+
+// seal sums up the parts and stamps the manifest. With no watermark on its
+// pages, the one that was read before the run decides whether it is settled.
+func (m *Manifest) seal(before time.Time) {
+	m.sum()
 	if m.Watermark == nil && !before.IsZero() {
 		m.Watermark = &before
 	}
-	m.Settled = m.Watermark != nil && !m.Watermark.Before(m.Interval.End)
+	m.Settled = m.Watermark != nil && m.settled()
 	m.FetchedAt = time.Now().UTC().Truncate(time.Millisecond)
 }
 
@@ -156,16 +174,39 @@ func ReadManifest(ctx context.Context, b *blob.Bucket, key string, o *ObjectOpti
 	return m, nil
 }
 
-// put writes a small JSON document, create-only.
-func (r *run) put(ctx context.Context, key string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
+// tallyModulus is what a manifest's size is divided by to get the number of its
+// parts as the remainder; see [Manifest.encode].
+const tallyModulus = 100
+
+// encode gives the manifest as it is written. Blanks before the last line end
+// make its size leave the number of its parts when divided by a hundred: so
+// that a listing, which gives sizes, tells whether a chunk has parts that its
+// manifest does not list, and no manifest has to be opened for that.
+func (m *Manifest) encode() ([]byte, error) {
+	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return fmt.Errorf("encode: %w", err)
+		return nil, fmt.Errorf("encode the manifest: %w", err)
 	}
+	want, have := len(m.Parts)%tallyModulus, (len(data)+1)%tallyModulus
+	data = append(data, bytes.Repeat([]byte{' '}, (want-have+tallyModulus)%tallyModulus)...)
+	return append(data, '\n'), nil
+}
+
+// writeManifest creates the manifest under the key.
+func (r *run) writeManifest(ctx context.Context, key string, m *Manifest) error {
+	data, err := m.encode()
+	if err != nil {
+		return err
+	}
+	return r.put(ctx, key, data)
+}
+
+// put writes a small JSON document, create-only.
+func (r *run) put(ctx context.Context, key string, data []byte) error {
 	o := r.Object
 	o.Writer.ContentType = "application/json"
 	return object.Write(ctx, r.Bucket, key, &o, func(w io.Writer) error {
-		_, err := w.Write(append(bytes.TrimSpace(data), '\n'))
+		_, err := w.Write(data)
 		return err
 	})
 }

@@ -195,7 +195,11 @@ func checkExactlyOnce(t *testing.T, b *blob.Bucket, all []conversation, r interv
 	objects := contents(t, b)
 	listed := map[string]bool{}
 	for key, data := range objects {
-		if n, ok := layout.ParseManifest(key); ok {
+		n, ok := layout.ParseManifest(key)
+		if !ok {
+			n, ok = layout.ParseSupplement(key)
+		}
+		if ok {
 			checkManifest(t, data, n, objects, listed)
 		}
 	}

@@ -32,7 +32,8 @@ type Summary struct {
 	Records, RawBytes, Bytes int64
 	Parts                    int
 	Dropped                  Dropped
-	// Postponed chunks end beyond the watermark; Failed ones were given up.
+	// Postponed chunks end beyond the watermark, that of before the run or
+	// that of their results; Failed ones were given up.
 	Postponed []interval.Interval
 	Failed    []Failure
 }
@@ -94,6 +95,15 @@ func (r *run) failed(c Chunk, err error) {
 	r.summary.Failed = append(r.summary.Failed, Failure{Interval: c.Interval, Err: err})
 	r.log.Error("chunk failed", "chunk", c.Interval, "error", err)
 	r.observe(ChunkFailed{Chunk: c, Err: err})
+}
+
+// postponed keeps the books of a chunk whose results proved not settled.
+func (r *run) postponed(c Chunk, err *UnsettledError) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.summary.Postponed = append(r.summary.Postponed, c.Interval)
+	r.log.Warn("chunk postponed", "chunk", c.Interval, "error", err)
+	r.observe(ChunkPostponed{Chunk: c, Watermark: err.Watermark})
 }
 
 // runRecord is how a Summary is written to the bucket.
@@ -167,7 +177,7 @@ func (s *Summary) record() runRecord {
 // and a run that was killed has left a trace.
 func (r *run) begin(ctx context.Context) error {
 	r.summary.Result = ResultBegun
-	if err := r.put(ctx, r.layout.RunBegun(r.summary.Run), &r.summary); err != nil {
+	if err := r.putSummary(ctx, r.layout.RunBegun(r.summary.Run)); err != nil {
 		return fmt.Errorf("record the begin of the run: %w", err)
 	}
 	return nil
@@ -181,10 +191,18 @@ const endTimeout = 5 * time.Second
 func (r *run) end(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
-	if err := r.put(ctx, r.layout.RunSummary(r.summary.Run), &r.summary); err != nil {
+	if err := r.putSummary(ctx, r.layout.RunSummary(r.summary.Run)); err != nil {
 		return fmt.Errorf("record the end of the run: %w", err)
 	}
 	return nil
+}
+
+func (r *run) putSummary(ctx context.Context, key string) error {
+	data, err := json.MarshalIndent(&r.summary, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	return r.put(ctx, key, append(data, '\n'))
 }
 
 // close stamps the summary with how the run ended.

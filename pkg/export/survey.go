@@ -1,9 +1,12 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,14 +23,21 @@ type Inventory struct {
 	// Open holds the intervals that have parts and no manifest, likewise: an
 	// earlier run was stopped there, or another process is at work.
 	Open []interval.Interval
+	// Unlisted holds those of Committed that have parts which no manifest
+	// lists, so far as names and sizes tell. It is what a process leaves that
+	// was killed between a part and its supplement; the next run heals it.
+	Unlisted []interval.Interval
 }
 
 // TakeInventory lists the dataset's manifests and parts.
 func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, error) {
-	committed := map[interval.Interval]bool{}
+	chunks := map[interval.Interval]*tally{}
+	supplements := map[interval.Interval]int{}
 	err := list(ctx, b, l.ManifestPrefix(), func(o *blob.ListObject) {
 		if n, ok := l.ParseManifest(o.Key); ok && n.Revision == 0 {
-			committed[n.Interval] = true
+			chunks[n.Interval] = &tally{manifest: o.Size}
+		} else if n, ok := l.ParseSupplement(o.Key); ok && n.Revision == 0 {
+			supplements[n.Interval]++
 		}
 	})
 	if err != nil {
@@ -35,11 +45,25 @@ func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, er
 	}
 	open := map[interval.Interval]bool{}
 	err = list(ctx, b, l.DataPrefix(), func(o *blob.ListObject) {
-		if n, ok := l.ParsePart(o.Key); ok && n.Revision == 0 && !committed[n.Interval] {
+		n, ok := l.ParsePart(o.Key)
+		if !ok || n.Revision != 0 {
+			return
+		}
+		if t := chunks[n.Interval]; t != nil {
+			t.parts++
+		} else {
 			open[n.Interval] = true
 		}
 	})
-	return Inventory{Committed: sorted(committed), Open: sorted(open)}, err
+	inv := Inventory{Committed: sorted(maps.Keys(chunks)), Open: sorted(maps.Keys(open))}
+	for _, iv := range inv.Committed {
+		t := chunks[iv]
+		t.supplements = supplements[iv]
+		if !t.complete() {
+			inv.Unlisted = append(inv.Unlisted, iv)
+		}
+	}
+	return inv, err
 }
 
 func list(ctx context.Context, b *blob.Bucket, prefix string, fn func(*blob.ListObject)) error {
@@ -55,22 +79,10 @@ func list(ctx context.Context, b *blob.Bucket, prefix string, fn func(*blob.List
 	}
 }
 
-func sorted(set map[interval.Interval]bool) []interval.Interval {
-	list := make([]interval.Interval, 0, len(set))
-	for iv := range set {
-		list = append(list, iv)
-	}
-	slices.SortFunc(list, func(a, b interval.Interval) int {
-		return compareOr(a.Start.Compare(b.Start), a.End.Compare(b.End))
+func sorted(set iter.Seq[interval.Interval]) []interval.Interval {
+	return slices.SortedFunc(set, func(a, b interval.Interval) int {
+		return cmp.Or(a.Start.Compare(b.Start), a.End.Compare(b.End))
 	})
-	return list
-}
-
-func compareOr(first, second int) int {
-	if first != 0 {
-		return first
-	}
-	return second
 }
 
 // Remaining returns what is left to do of the plan: its chunks, less what is
@@ -147,6 +159,11 @@ func (r *run) survey(ctx context.Context) ([]Chunk, error) {
 	remaining, err := inv.Remaining(r.plan)
 	if err != nil {
 		return nil, err
+	}
+	for _, iv := range inv.Unlisted {
+		if iv.Overlaps(r.plan.Range) {
+			r.unlisted = append(r.unlisted, iv)
+		}
 	}
 	todo := slices.DeleteFunc(remaining, func(c Chunk) bool { return !r.plan.Shard.Owns(c) })
 	for range r.plan.Mine() {

@@ -1,0 +1,105 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gocloud.dev/blob"
+
+	"github.com/gcexport/gcexport/internal/object"
+	"github.com/gcexport/gcexport/pkg/interval"
+)
+
+// A tally is what names and sizes tell of a chunk's objects.
+type tally struct {
+	parts       int
+	supplements int
+	manifest    int64 // size of the chunk's own manifest
+}
+
+// complete reports whether the manifests list as many parts as there are.
+func (t tally) complete() bool {
+	return (t.parts-t.supplements)%tallyModulus == int(t.manifest%tallyModulus)
+}
+
+// listAll sees to it that each part of a committed chunk is listed. Two
+// processes at work on one chunk may be given different answers by the source:
+// then one may commit while the other publishes a part with what only it was
+// given. Such a part stands behind those that the manifest lists and repeats
+// none of their records, so all that it lacks is to be listed, and that is what
+// a supplement does. Usually there is nothing to do, which two listings tell.
+func (r *run) listAll(ctx context.Context, iv interval.Interval) error {
+	var parts []*blob.ListObject
+	err := list(ctx, r.Bucket, r.layout.PartPrefix(iv, 0), func(o *blob.ListObject) { parts = append(parts, o) })
+	if err != nil || len(parts) == 0 {
+		return err
+	}
+	t := tally{parts: len(parts)}
+	own := r.layout.Manifest(iv, 0)
+	listed := map[string]bool{}
+	err = list(ctx, r.Bucket, r.layout.revisionPrefix(iv, 0), func(o *blob.ListObject) {
+		if n, ok := r.layout.ParseSupplement(o.Key); ok {
+			t.supplements++
+			listed[r.layout.Part(iv, 0, n.Part)] = true
+		} else if o.Key == own {
+			t.manifest = o.Size
+		}
+	})
+	if err != nil || t.complete() {
+		return err
+	}
+	m, err := ReadManifest(ctx, r.Bucket, own, &r.Object)
+	if err != nil {
+		return fmt.Errorf("read the manifest: %w", err)
+	}
+	for _, p := range m.Parts {
+		listed[p.Key] = true
+	}
+	parts = slices.DeleteFunc(parts, func(o *blob.ListObject) bool { return listed[o.Key] })
+	for _, o := range parts {
+		if err := r.supplement(ctx, m, o); err != nil {
+			return fmt.Errorf("list %s: %w", o.Key, err)
+		}
+	}
+	return nil
+}
+
+// supplement writes the manifest of one part that the chunk's own does not list.
+func (r *run) supplement(ctx context.Context, of *Manifest, part *blob.ListObject) error {
+	n, ok := r.layout.ParsePart(part.Key)
+	if !ok {
+		return errors.New("is not a part: the bucket was changed by something else")
+	}
+	f := &filling{run: r, chunk: Chunk{Interval: n.Interval}, seen: newIDs(), manifest: r.newManifest(Chunk{Interval: n.Interval})}
+	if err := f.recoverPart(ctx, part.Key); err != nil {
+		return err
+	}
+	m := f.manifest
+	m.sum()
+	m.Supplement, m.Mode, m.Settled, m.Watermark = true, of.Mode, of.Settled, of.Watermark
+	m.FetchedAt = part.ModTime.UTC().Truncate(time.Millisecond)
+	err := r.writeManifest(ctx, r.layout.Supplement(n.Interval, 0, n.Part), m)
+	if errors.Is(err, object.ErrExists) {
+		return nil // another process has seen the same
+	}
+	r.log.InfoContext(ctx, "listed a part that the chunk's manifest does not", "chunk", n.Interval, "key", part.Key, "records", m.Records)
+	return err
+}
+
+// heal lists what processes left unlisted that died between a part and its
+// supplement. What cannot be healed counts as failed.
+func (r *run) heal(ctx context.Context) error {
+	for _, iv := range r.unlisted {
+		switch err := r.listAll(ctx, iv); {
+		case err == nil:
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		default:
+			r.failed(Chunk{Interval: iv}, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,4 @@
+package export
+
+// Squeeze bounds what is otherwise chosen for the memory of real machines.
+func (v *Verifier) Squeeze(idBits int64, suspects int) { v.idBits, v.suspects = idBits, suspects }
