@@ -9,9 +9,14 @@ import (
 	"github.com/gcexport/gcexport/internal/store"
 )
 
-// openStore opens the bucket for writing. It sends nothing yet.
+// uploadStall is how long a store may make no progress. It is longer than the
+// API's: the clouds' own retries need their time, and progress is seen only as
+// buffers of up to 16 MiB are taken, which a slow line does not do every minute.
+const uploadStall = 5 * time.Minute
+
+// openStore opens the bucket for so many writers at once. It sends nothing yet.
 func openStore(ctx context.Context, url string, writers int, stall time.Duration, log *slog.Logger) (*store.Store, error) {
-	return store.Open(ctx, url, store.Options{Writers: writers, Stall: stall, Logger: log})
+	return store.Open(ctx, url, store.Options{Writers: writers, Stall: max(stall, uploadStall), Logger: log})
 }
 
 // refusedByStore reports whether the bucket will refuse every other chunk too.

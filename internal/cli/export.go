@@ -9,31 +9,22 @@ import (
 
 	"github.com/gcexport/gcexport/internal/jsonl"
 	"github.com/gcexport/gcexport/pkg/export"
-	"github.com/gcexport/gcexport/pkg/interval"
 )
 
 // exportFlags are the flags of the export command.
 type exportFlags struct {
-	start, end timeValue
-	chunk      lengthValue
-	workers    intRange
-	gzipLevel  intRange
-	shard      shardValue
-	shards     intRange
-	api        apiFlags
-	log        logFlags
-	output     choiceValue
+	plan      planFlags
+	workers   intRange
+	gzipLevel intRange
+	api       apiFlags
+	log       logFlags
+	output    choiceValue
 }
-
-// maxChunks bounds a plan, against a slip such as --chunk 1s over years.
-const maxChunks = 200_000
 
 func newExport(p *Process) *cobra.Command {
 	f := &exportFlags{
-		chunk:     lengthValue{interval.Day},
 		workers:   intRange{export.DefaultWorkers, 1, 256},
 		gzipLevel: intRange{jsonl.DefaultLevel, 1, 9},
-		shards:    intRange{0, 0, 10_000},
 		output:    choiceValue{"text", []string{"text", "json"}},
 	}
 	cmd := &cobra.Command{
@@ -65,12 +56,8 @@ _FILE appended point to. Every flag can be given as ` + envPrefix + `NAME instea
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.Var(&f.start, "start", "first instant of the range")
-	fs.Var(&f.end, "end", "end of the range, not part of it")
-	fs.Var(&f.chunk, "chunk", "length of a chunk, such as 6h, 24h or 7d")
+	f.plan.add(fs)
 	fs.Var(&f.workers, "workers", "chunks in work at once")
-	fs.Var(&f.shard, "shard", "do only the chunks of shard i of n, and take that share of --rate")
-	fs.Var(&f.shards, "shards", "number of shards; the shard is then JOB_COMPLETION_INDEX, as Kubernetes sets it")
 	f.api.add(fs)
 	fs.Var(&f.gzipLevel, "gzip-level", "1 (fast) to 9 (small)")
 	fs.VarP(&f.output, "output", "o", "form of the result on stdout: text or json")
@@ -88,57 +75,9 @@ func bucketArg(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// plan makes the plan that the flags ask for.
-func (f *exportFlags) plan(p *Process, now time.Time) (export.Plan, error) {
-	var none export.Plan
-	switch {
-	case f.start.IsZero():
-		return none, usageError("--start is missing", "for example --start 2024-01-01")
-	case f.end.IsZero():
-		return none, usageError("--end is missing", "for example --end 2024-04-01; the end is not part of the range")
-	case !f.start.Before(now):
-		return none, usageError(fmt.Sprintf("--start %s lies in the future", rfc3339(f.start.Time)), "there is nothing to export yet")
-	}
-	iv, err := interval.New(f.start.Time, f.end.Time)
-	if err != nil {
-		return none, usageError(fmt.Sprintf("--end %s is not after --start %s", rfc3339(f.end.Time), rfc3339(f.start.Time)), "the range is [start, end): the end is not part of it")
-	}
-	if n := iv.Length() / f.chunk.Duration; n > maxChunks {
-		return none, usageError(fmt.Sprintf("--chunk %s cuts the range into %d chunks, more than %d", &f.chunk, n, maxChunks), "take longer chunks, such as 24h")
-	}
-	shard, err := f.shardOf(p)
-	if err != nil {
-		return none, err
-	}
-	plan := export.Plan{Dataset: export.Conversations, Range: iv, Step: f.chunk.Duration, Shard: shard}
-	if err := plan.Validate(); err != nil {
-		return none, usageError(err.Error(), "")
-	}
-	return plan, nil
-}
-
-const envCompletionIndex = "JOB_COMPLETION_INDEX"
-
-// shardOf is --shard, or else JOB_COMPLETION_INDEX of --shards.
-func (f *exportFlags) shardOf(p *Process) (export.Shard, error) {
-	switch {
-	case f.shard.Count > 0 && f.shards.value > 0:
-		return export.Shard{}, usageError("--shard and --shards are both given", "give --shard i/n, or --shards n where Kubernetes sets "+envCompletionIndex)
-	case f.shards.value == 0:
-		return f.shard.Shard, nil
-	}
-	index, _ := p.Getenv(envCompletionIndex)
-	var v shardValue
-	if err := v.Set(fmt.Sprintf("%s/%d", index, f.shards.value)); err != nil {
-		return export.Shard{}, usageError(fmt.Sprintf("--shards %d with %s %q: no shard of that number", f.shards.value, envCompletionIndex, index),
-			"run as a Kubernetes Indexed Job with as many completions as shards, or give --shard i/n")
-	}
-	return v.Shard, nil
-}
-
 // runExport is the export command.
 func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL string) error {
-	plan, err := f.plan(p, time.Now())
+	plan, err := f.plan.plan(p, time.Now())
 	if err != nil {
 		return err
 	}

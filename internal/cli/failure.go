@@ -19,6 +19,7 @@ const (
 	exitUsage      = 2
 	exitRefused    = 3
 	exitIncomplete = 4
+	exitDamage     = 5
 )
 
 // A failure is an error as a user meets it: what is wrong, what to do about
