@@ -98,10 +98,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 	}
 	defer bucket.Close()
 	source := f.api.source(api)
-	// Both doors must open before anything is begun or written.
-	if err := bucket.Check(ctx); err != nil {
-		return err
-	}
+	// Both doors must be open before anything is begun or written.
 	if err := f.api.reach(ctx, source, out); err != nil {
 		return err
 	}
@@ -124,7 +121,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 	if err == nil && !summary.Complete() {
 		err = incomplete(&summary)
 	}
-	return err
+	return atBucket(bucket.Name, err)
 }
 
 // incomplete is the error of a run that went to its end and left chunks undone.

@@ -147,9 +147,6 @@ func (p *Process) runPlan(ctx context.Context, f *stateFlags, bucketURL string) 
 		return err
 	}
 	defer bucket.Close()
-	if err := bucket.Check(ctx); err != nil {
-		return err
-	}
 	watermark, err := p.askWatermark(ctx, f, plan.Shard, out)
 	if err != nil {
 		return err

@@ -111,9 +111,6 @@ func (p *Process) runVerify(ctx context.Context, f *verifyFlags, bucketURL strin
 		return err
 	}
 	defer bucket.Close()
-	if err := bucket.Check(ctx); err != nil {
-		return err
-	}
 	if before := debug.SetMemoryLimit(-1); before == math.MaxInt64 { // else GOMEMLIMIT says it
 		debug.SetMemoryLimit(verifyMemory)
 		defer debug.SetMemoryLimit(before)
