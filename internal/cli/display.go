@@ -37,7 +37,7 @@ type display struct {
 type tally struct {
 	began                    time.Time
 	planned, skipped, chunks int // chunks: of this run, to do
-	done, failed             int
+	done, failed, postponed  int
 	records, raw, compressed int64
 	requests, throttled      int64
 	answers                  int64 // requests that were answered at all
@@ -155,6 +155,9 @@ func (d *display) count(e export.Event) (ended bool) {
 	case export.ChunkFailed:
 		d.tally.failed++
 		return true
+	case export.ChunkPostponed:
+		d.tally.postponed++
+		return true
 	}
 	return false
 }
@@ -172,8 +175,11 @@ func (d *display) exchange(e genesys.Exchange) {
 	}
 }
 
+// ended counts the chunks that nothing more is done for in this run.
+func (t tally) ended() int { return t.done + t.failed + t.postponed }
+
 func (t tally) left() string {
-	return fmt.Sprintf("chunks %d/%d ", t.done+t.failed, t.chunks)
+	return fmt.Sprintf("chunks %d/%d ", t.ended(), t.chunks)
 }
 
 func (t tally) right(now time.Time) string {
@@ -200,7 +206,7 @@ func (t tally) perMinute(now time.Time) float64 {
 // eta is the time that the remaining chunks take if they go on as the ones
 // before; 0 while that cannot be told.
 func (t tally) eta(now time.Time) time.Duration {
-	ended := t.done + t.failed
+	ended := t.ended()
 	if ended == 0 || ended >= t.chunks {
 		return 0
 	}

@@ -20,7 +20,9 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,7 +116,7 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 		return r.summary, err
 	}
 	if err = r.heal(ctx); err == nil {
-		err = r.work(ctx, todo)
+		err = r.work(ctx, r.order(ctx, todo))
 	}
 	r.summary.close(ctx, err)
 	if endErr := r.end(ctx); err == nil {
@@ -175,6 +177,22 @@ func orDefault[T int | int64](v, byDefault T) T {
 		return byDefault
 	}
 	return v
+}
+
+// order says which chunk comes first. Alone, a run goes from the oldest to the
+// newest. With others at work on the same range it begins somewhere in between:
+// processes that all begin at the same end would read the same chunks, and all
+// but one of them for nothing.
+func (r *run) order(ctx context.Context, todo []Chunk) []Chunk {
+	if len(todo) < 2 {
+		return todo
+	}
+	company, err := r.company(ctx)
+	if err != nil || !company { // it matters for speed alone
+		return todo
+	}
+	first := rand.N(len(todo))
+	return slices.Concat(todo[first:], todo[:first])
 }
 
 // work feeds the chunks to the workers and waits for them.

@@ -21,6 +21,7 @@ type Layout struct {
 const (
 	controlFolder = "_gcexport/"
 	dataSuffix    = ".jsonl.gz"
+	begunSuffix   = ".begun.json"
 	nameTime      = "20060102T150405Z"
 )
 
@@ -58,10 +59,13 @@ func (l Layout) revisionPrefix(iv interval.Interval, revision int) string {
 }
 
 // RunBegun is the name of the record that says that a run has begun.
-func (Layout) RunBegun(run string) string { return controlFolder + "runs/" + run + ".begun.json" }
+func (l Layout) RunBegun(run string) string { return l.runPrefix() + run + begunSuffix }
 
 // RunSummary is the name of the record that says what a run did.
-func (Layout) RunSummary(run string) string { return controlFolder + "runs/" + run + ".json" }
+func (l Layout) RunSummary(run string) string { return l.runPrefix() + run + ".json" }
+
+// runPrefix is what the names of the records of runs begin with.
+func (Layout) runPrefix() string { return controlFolder + "runs/" }
 
 // A Name is what the name of a part, a manifest or a supplement says.
 type Name struct {

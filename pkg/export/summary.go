@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
+	"gocloud.dev/blob"
 
 	"github.com/gcexport/gcexport/pkg/interval"
 )
@@ -181,6 +183,27 @@ func (r *run) begin(ctx context.Context) error {
 		return fmt.Errorf("record the begin of the run: %w", err)
 	}
 	return nil
+}
+
+// company reports whether other processes seem to be at work on this bucket:
+// whether a run has begun within a day and not ended.
+func (r *run) company(ctx context.Context) (bool, error) {
+	running := map[string]bool{}
+	err := list(ctx, r.Bucket, r.layout.runPrefix(), func(o *blob.ListObject) {
+		name := strings.TrimPrefix(o.Key, r.layout.runPrefix())
+		if id, begun := strings.CutSuffix(name, begunSuffix); begun {
+			running[id] = true
+		} else {
+			delete(running, strings.TrimSuffix(name, ".json")) // listed behind the other
+		}
+	})
+	for id := range running {
+		u, err := ulid.ParseStrict(id)
+		if err != nil || id == r.summary.Run || time.Since(u.Timestamp()) > 24*time.Hour {
+			delete(running, id)
+		}
+	}
+	return len(running) > 0, err
 }
 
 // endTimeout bounds the writing of the summary after a run was stopped, so that
