@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -170,29 +169,6 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// The program is killed again and again, and the last run completes the export.
-func TestKilledExport(t *testing.T) {
-	for _, s := range stores.All(t) {
-		t.Run(s.Name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, s, genesystest.Options{PerDay: 100, Size: genesystest.SizeSmall, Latency: 3 * time.Millisecond})
-			for i := range 5 {
-				cmd := w.command(t.Context(), t, "--chunk", "6h", "--workers", "6")
-				if err := cmd.Start(); err != nil {
-					t.Fatal(err)
-				}
-				time.Sleep(2*time.Second + time.Duration(i)*170*time.Millisecond) // a job takes 2 s at least
-				if err := cmd.Process.Signal(syscall.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
-					t.Fatal(err)
-				}
-				_ = cmd.Wait()
-			}
-			w.run(t, 0, "--chunk", "6h", "--workers", "16")
-			w.checkHolds(t)
-		})
-	}
-}
-
 // Memory is bounded by the workers, not by the data.
 func TestExportMemory(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil || testing.Short() {
@@ -201,7 +177,7 @@ func TestExportMemory(t *testing.T) {
 	const limit = 400 << 20
 	for _, s := range stores.All(t) {
 		t.Run(s.Name, func(t *testing.T) {
-			w := newWorld(t, s, genesystest.Options{PerDay: 4000})
+			w := newWorld(t, s, genesystest.Options{PerDay: 2000})
 			peak := peakMemory(t, w.command(t.Context(), t, "--workers", "8", "--gzip-level", "1"))
 			t.Logf("8 workers: %d MiB", peak>>20)
 			if peak > limit {
