@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,8 +32,7 @@ var program = sync.OnceValues(func() (string, error) {
 	}
 	path := filepath.Join(dir, "gcexport")
 	build := exec.Command("go", "build", "-tags=grpcnotrace,disable_grpc_modules", "-o", path, "./cmd/gcexport")
-	_, here, _, _ := runtime.Caller(0) // the S3 store changes the working directory
-	build.Dir = filepath.Join(filepath.Dir(here), "../..")
+	build.Dir = os.Getenv(rootEnv)
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", errors.New(string(out))
 	}

@@ -9,6 +9,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/gcexport/gcexport/internal/object"
@@ -16,11 +17,19 @@ import (
 	"github.com/gcexport/gcexport/test/stores/stores"
 )
 
+// rootEnv holds the folder of the program's module.
+const rootEnv = "GCEXPORT_TEST_ROOT"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(racerEnv) != "" {
 		os.Exit(race())
 	}
 	log.SetOutput(io.Discard) // the SDKs' own log, as the program does it
+	here, err := os.Getwd()   // now: the S3 store changes it
+	if err != nil {
+		panic(err)
+	}
+	_ = os.Setenv(rootEnv, filepath.Join(here, "../.."))
 	os.Exit(stores.Main(m))
 }
 
