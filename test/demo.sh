@@ -49,6 +49,7 @@ mkdir "$out"
 # real one of 300 requests a minute, and more jobs at once, spare the onlooker.
 simulate="--from 2024-01-01 --to 2024-04-01 --per-day 500 --allowance 6000"
 echo "\$ $gcexport simulate $simulate &"
+: >"$scratch/simulator" # the shell in the background may be late to create it
 $gcexport simulate $simulate >"$scratch/simulator" 2>"$scratch/simulator.err" &
 simulator=$!
 
