@@ -153,7 +153,7 @@ func (p *Process) runPlan(ctx context.Context, f *stateFlags, bucketURL string) 
 	}
 	chunks, err := export.Survey(ctx, bucket.Bucket, plan, watermark)
 	if err != nil {
-		return err
+		return atBucket(bucket.Name, err)
 	}
 	out.close()
 	if f.output.value == "json" {

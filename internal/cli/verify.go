@@ -125,7 +125,7 @@ func (p *Process) runVerify(ctx context.Context, f *verifyFlags, bucketURL strin
 	report, err := verifier.Run(ctx)
 	progress.close()
 	if err != nil {
-		return err
+		return atBucket(bucket.Name, err)
 	}
 	if report.Empty() {
 		return usageError(fmt.Sprintf("%s holds no export", bucket.Name), "check the bucket and the prefix in its URL")
