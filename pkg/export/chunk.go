@@ -58,7 +58,7 @@ func (r *run) attempt(ctx context.Context, c Chunk) (*Manifest, error) {
 	f.manifest.seal(r.summary.Watermark)
 	key := r.layout.Manifest(c.Interval, 0)
 	if err := r.writeManifest(ctx, key, f.manifest); err != nil {
-		return nil, fmt.Errorf("write %s: %w", key, err)
+		return nil, err
 	}
 	return f.manifest, nil
 }
@@ -157,7 +157,7 @@ func (f *filling) writePart(ctx context.Context, piece *[]byte) error {
 		return f.stream(ctx, io.MultiWriter(w, sum), piece)
 	})
 	if err != nil {
-		return fmt.Errorf("write %s: %w", key, err)
+		return err // names the key, unless it is the source's
 	}
 	stats := f.part.Stats()
 	f.part = jsonl.Part{}
