@@ -67,18 +67,35 @@ func newWorld(t *testing.T, s stores.Store, o genesystest.Options) *world {
 // command is the program, exporting ten days into the store.
 func (w *world) command(ctx context.Context, t *testing.T, flags ...string) *exec.Cmd {
 	t.Helper()
+	args := append([]string{"export", w.store.URL, "--start", "2024-03-01", "--end", "2024-03-11",
+		"--api-url", w.url, "--login-url", w.url, "--rate", "100000", "--jobs", "64"}, flags...)
+	cmd := gcexport(ctx, t, w.store, args...)
+	cmd.Env = append(cmd.Env, "GENESYSCLOUD_OAUTHCLIENT_ID=demo", "GENESYSCLOUD_OAUTHCLIENT_SECRET=demo")
+	return cmd
+}
+
+// gcexport is the program with what it needs to reach the store.
+func gcexport(ctx context.Context, t *testing.T, s stores.Store, args ...string) *exec.Cmd {
+	t.Helper()
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"export", w.store.URL, "--start", "2024-03-01", "--end", "2024-03-11",
-		"--api-url", w.url, "--login-url", w.url, "--rate", "100000", "--jobs", "64"}, flags...)
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(os.Environ(), "GENESYSCLOUD_OAUTHCLIENT_ID=demo", "GENESYSCLOUD_OAUTHCLIENT_SECRET=demo")
-	for k, v := range w.store.Env {
+	cmd.Env = os.Environ()
+	for k, v := range s.Env {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
 	return cmd
+}
+
+// verify wants the program to find the bucket whole, and the range covered.
+func (w *world) verify(t *testing.T) {
+	t.Helper()
+	cmd := gcexport(t.Context(), t, w.store, "verify", w.store.URL, "--start", "2024-03-01", "--end", "2024-03-11", "--quiet")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
 }
 
 // run wants the program to end with the exit code.
@@ -154,6 +171,7 @@ func TestExport(t *testing.T) {
 			w := newWorld(t, s, genesystest.Options{PerDay: 150})
 			w.run(t, 0)
 			w.checkHolds(t)
+			w.verify(t)
 			mustBeClean(t, s)
 			before, err := s.Raw.Objects(t.Context())
 			if err != nil {

@@ -36,7 +36,7 @@ const maxAgain, meaningful = 0.15, 50
 
 // Processes are killed at random instants, alone or with others on the same
 // range, and started again. Then one run completes the export, everything is
-// there once, and every object is whole and as its manifest says.
+// there once, every object is whole and as its manifest says, and verify agrees.
 func TestKills(t *testing.T) {
 	kills := 3
 	if n, err := strconv.Atoi(os.Getenv(killsEnv)); err == nil {
@@ -108,6 +108,7 @@ func (k *killer) campaign(t *testing.T, kills int) {
 	w.run(t, 0, append(flags, "--workers", "80")...)
 	w.checkHolds(t)
 	w.checkManifests(t)
+	w.verify(t)
 	k.pages += w.pages()
 
 	// What a run without kills reads is what had to be read.
