@@ -1,8 +1,4 @@
 package jsonl
 
-import "io"
-
-// ReadBounded is Read with another bound on a line.
-func ReadBounded(r io.Reader, fn func([]byte) error, maxLine int) (Stats, error) {
-	return read(r, fn, maxLine)
-}
+// Bounded is a Reader with another bound on a line.
+func Bounded(maxLine int) *Reader { return &Reader{maxLine: maxLine} }

@@ -141,7 +141,7 @@ func check(t testing.TB, object []byte, stats jsonl.Stats, pages []page) {
 	}
 	wantStats.First, wantStats.Last = time.Time{}, time.Time{}
 	var back strings.Builder
-	read, err := jsonl.Read(bytes.NewReader(object), func(line []byte) error {
+	read, err := new(jsonl.Reader).Read(bytes.NewReader(object), func(line []byte) error {
 		back.Write(line)
 		back.WriteByte('\n')
 		return nil
@@ -255,7 +255,7 @@ func TestPartRotation(t *testing.T) {
 			continue
 		}
 		object = append(object, p.End()...)
-		stats, err := jsonl.Read(bytes.NewReader(object), func(line []byte) error { read.Write(line); return nil })
+		stats, err := new(jsonl.Reader).Read(bytes.NewReader(object), func(line []byte) error { read.Write(line); return nil })
 		if err != nil || stats.SHA256 != p.Stats().SHA256 {
 			t.Fatalf("object %d: %v", objects, err)
 		}

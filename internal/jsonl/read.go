@@ -3,22 +3,44 @@ package jsonl
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 )
 
-// MaxLine bounds a line that Read takes, in bytes.
-const MaxLine = 256 << 20
+// MaxLine bounds a line, in bytes. No longer record is written.
+const MaxLine = 128 << 20
 
-const readSize = 64 << 10
+const (
+	readSize = 64 << 10
+	// longLine is from where on a line is long: see Reader.Long.
+	longLine = 8 << 20
+)
 
 // ErrDamaged is in every error of Read that comes of what the object holds, as
 // opposed to not getting at it.
 var ErrDamaged = errors.New("damaged object")
+
+// A Reader reads data objects, one after the other; the zero value is ready.
+// It keeps some 200 KiB between them.
+type Reader struct {
+	// Long, if not nil, is held from the first line of more than 8 MiB to the
+	// end of its object: Readers that share it hold one such line at a time,
+	// whatever is in the bucket.
+	Long sync.Locker
+
+	maxLine int // MaxLine, but in tests
+	src     *bufio.Reader
+	zr      *gzip.Reader
+	sum     hash.Hash
+	buf     []byte
+}
 
 // Read reads a whole data object and calls fn for each line, without its LF;
 // the line is valid until fn returns. The object is damaged ([ErrDamaged]) if it
@@ -27,25 +49,19 @@ var ErrDamaged = errors.New("damaged object")
 // before an error is not to be relied on. An error of fn ends the reading, and
 // is returned as it is.
 //
-// Memory is that of the longest line, and some 200 KiB.
-func Read(r io.Reader, fn func(line []byte) error) (Stats, error) {
-	return read(r, fn, MaxLine)
-}
-
-func read(r io.Reader, fn func(line []byte) error, maxLine int) (Stats, error) {
+// Memory is at most twice that of the longest line, and some 200 KiB.
+func (rd *Reader) Read(r io.Reader, fn func(line []byte) error) (Stats, error) {
 	counted := &countingReader{r: r}
-	src := bufio.NewReaderSize(counted, readSize)
-	zr, err := gzip.NewReader(src)
-	if err != nil {
+	if err := rd.open(counted); err != nil {
 		return Stats{}, counted.explain("read gzip header", err)
 	}
-	zr.Multistream(false)
-	l := lineReader{fn: fn, maxLine: maxLine, buf: make([]byte, readSize)}
-	stats, err := l.readAll(counted, zr)
+	l := lineReader{Reader: rd, fn: fn}
+	defer l.close()
+	stats, err := l.readAll(counted)
 	if err != nil {
 		return Stats{}, err
 	}
-	if _, err := src.ReadByte(); err == nil {
+	if _, err := rd.src.ReadByte(); err == nil {
 		return Stats{}, fmt.Errorf("%w: something stands behind the end", ErrDamaged)
 	} else if err != io.EOF {
 		return Stats{}, counted.explain("read to the end", err)
@@ -54,25 +70,59 @@ func read(r io.Reader, fn func(line []byte) error, maxLine int) (Stats, error) {
 	return stats, nil
 }
 
+// open makes the Reader ready for the next object.
+func (rd *Reader) open(r io.Reader) (err error) {
+	if rd.buf == nil {
+		rd.maxLine = cmp.Or(rd.maxLine, MaxLine)
+		rd.src = bufio.NewReaderSize(nil, readSize)
+		rd.zr, rd.sum = new(gzip.Reader), sha256.New()
+		rd.buf = make([]byte, readSize)
+	}
+	rd.src.Reset(r)
+	rd.sum.Reset()
+	err = rd.zr.Reset(rd.src)
+	rd.zr.Multistream(false)
+	return err
+}
+
 // A lineReader cuts a stream into lines.
 type lineReader struct {
+	*Reader
 	fn      func(line []byte) error
-	maxLine int
-	buf     []byte
 	n       int // buf[:n] is the line that has begun
 	records int64
+	long    bool // Long is held
+}
+
+// close gives back what a long line has taken.
+func (l *lineReader) close() {
+	if len(l.buf) > longLine {
+		l.buf = make([]byte, readSize)
+	}
+	if l.long {
+		l.Long.Unlock()
+	}
+}
+
+// grow makes room for more of a line, up to a little over what it may have.
+func (l *lineReader) grow() {
+	size := min(2*len(l.buf), l.maxLine+readSize)
+	if size > longLine && !l.long && l.Long != nil {
+		l.Long.Lock()
+		l.long = true
+	}
+	l.buf = append(make([]byte, 0, size), l.buf...)[:size]
 }
 
 // readAll reads the stream to its end, which must be the end of a line.
-func (l *lineReader) readAll(src *countingReader, r io.Reader) (Stats, error) {
+func (l *lineReader) readAll(src *countingReader) (Stats, error) {
 	var stats Stats
-	sum := sha256.New()
 	for {
 		if l.n == len(l.buf) {
-			l.buf = append(l.buf, make([]byte, len(l.buf))...)
+			l.grow()
 		}
-		n, err := r.Read(l.buf[l.n:])
-		sum.Write(l.buf[l.n : l.n+n])
+		n, err := l.zr.Read(l.buf[l.n:])
+		l.sum.Write(l.buf[l.n : l.n+n])
 		stats.RawBytes += int64(n)
 		if err := l.take(n); err != nil {
 			return stats, err
@@ -88,7 +138,7 @@ func (l *lineReader) readAll(src *countingReader, r io.Reader) (Stats, error) {
 		return stats, fmt.Errorf("%w: line %d, the last, has no line end", ErrDamaged, l.records+1)
 	}
 	stats.Records = l.records
-	sum.Sum(stats.SHA256[:0])
+	l.sum.Sum(stats.SHA256[:0])
 	return stats, nil
 }
 

@@ -31,7 +31,9 @@ func zip(t testing.TB, data string, header gzip.Header) []byte {
 
 func ignore([]byte) error { return nil }
 
+// The Reader is used again and again, also behind objects that are damaged.
 func TestRead(t *testing.T) {
+	bounded := jsonl.Bounded(1 << 18)
 	whole := zip(t, "{}\n{}\n", gzip.Header{})
 	for _, c := range []struct {
 		name   string
@@ -60,7 +62,7 @@ func TestRead(t *testing.T) {
 				"byte by byte": iotest.OneByteReader(bytes.NewReader(c.object)),
 				"data and EOF": iotest.DataErrReader(bytes.NewReader(c.object)),
 			} {
-				stats, err := jsonl.ReadBounded(r, ignore, 1<<18)
+				stats, err := bounded.Read(r, ignore)
 				if c.bad != "" {
 					if !errors.Is(err, jsonl.ErrDamaged) || !strings.Contains(err.Error(), c.bad) {
 						t.Errorf("%s: Read = %v, want %q", name, err, c.bad)
@@ -80,14 +82,14 @@ func TestReadCutOrFlipped(t *testing.T) {
 	pages := []page{{recs: recs(1, 30, 40)}, {recs: recs(2, 50)}}
 	object, want := write(t, compressor(t, jsonl.DefaultLevel), pages)
 	for n := range object {
-		if _, err := jsonl.Read(bytes.NewReader(object[:n]), ignore); !errors.Is(err, jsonl.ErrDamaged) {
+		if _, err := new(jsonl.Reader).Read(bytes.NewReader(object[:n]), ignore); !errors.Is(err, jsonl.ErrDamaged) {
 			t.Errorf("cut after %d of %d bytes: %v", n, len(object), err)
 		}
 	}
 	for bit := range 8 * len(object) {
 		flipped := slices.Clone(object)
 		flipped[bit/8] ^= 1 << (bit % 8)
-		stats, err := jsonl.Read(bytes.NewReader(flipped), ignore)
+		stats, err := new(jsonl.Reader).Read(bytes.NewReader(flipped), ignore)
 		if err == nil && stats.SHA256 != want.SHA256 {
 			t.Errorf("bit %d flipped: other lines, and no error", bit)
 		}
@@ -101,11 +103,11 @@ func TestReadErrors(t *testing.T) {
 	object, _ := write(t, compressor(t, 1), []page{{recs: recs(1, 300, 3000)}})
 	for n := range len(object) + 1 {
 		r := io.MultiReader(bytes.NewReader(object[:n]), iotest.ErrReader(broken))
-		if _, err := jsonl.Read(r, ignore); !errors.Is(err, broken) || errors.Is(err, jsonl.ErrDamaged) {
+		if _, err := new(jsonl.Reader).Read(r, ignore); !errors.Is(err, broken) || errors.Is(err, jsonl.ErrDamaged) {
 			t.Fatalf("source that breaks after %d bytes: %v", n, err)
 		}
 	}
-	if _, err := jsonl.Read(bytes.NewReader(object), func([]byte) error { return broken }); err != broken {
+	if _, err := new(jsonl.Reader).Read(bytes.NewReader(object), func([]byte) error { return broken }); err != broken {
 		t.Errorf("error of the function came back as %v", err)
 	}
 }
@@ -119,7 +121,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(zip(f, "", gzip.Header{Name: "name"}))
 	f.Fuzz(func(t *testing.T, object []byte) {
 		var lines bytes.Buffer
-		stats, err := jsonl.Read(bytes.NewReader(object), func(line []byte) error {
+		stats, err := new(jsonl.Reader).Read(bytes.NewReader(object), func(line []byte) error {
 			lines.Write(line)
 			lines.WriteByte('\n')
 			return nil
@@ -174,4 +176,43 @@ func FuzzPart(f *testing.F) {
 		object, stats := write(t, compressor(t, 1+int(level)%9), pages)
 		check(t, object, stats, pages)
 	})
+}
+
+// A locker counts how often it was taken.
+type locker struct{ taken, held int }
+
+func (l *locker) Lock()   { l.taken++; l.held++ }
+func (l *locker) Unlock() { l.held-- }
+
+// Only objects with a long line are read one at a time, and only as long as
+// they are read.
+func TestReaderLong(t *testing.T) {
+	long := strings.Repeat("x", 9<<20)
+	for _, c := range []struct {
+		name, data string
+		taken      int
+		damaged    bool
+	}{
+		{"short lines", strings.Repeat(strings.Repeat("x", 1<<20)+"\n", 20), 0, false},
+		{"a long line", "{}\n" + long + "\n{}\n", 1, false},
+		{"two long lines", long + "\n" + long + "\n", 1, false},
+		{"a long line without end", long, 1, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var l locker
+			rd := jsonl.Reader{Long: &l}
+			for range 2 {
+				l.taken = 0
+				_, err := rd.Read(bytes.NewReader(zip(t, c.data, gzip.Header{})), func(line []byte) error {
+					if len(line) > 8<<20 && l.held != 1 {
+						t.Error("a long line without the lock")
+					}
+					return nil
+				})
+				if c.damaged != errors.Is(err, jsonl.ErrDamaged) || l.taken != c.taken || l.held != 0 {
+					t.Errorf("taken %d times, held %d, %v", l.taken, l.held, err)
+				}
+			}
+		})
+	}
 }

@@ -103,7 +103,7 @@ func (f *filling) recoverPart(ctx context.Context, key string) (err error) {
 	scanner := record.NewScanner(record.Options{})
 	var first, last time.Time
 	sum := newDigest()
-	stats, err := jsonl.Read(io.TeeReader(rd, sum), func(line []byte) error {
+	stats, err := new(jsonl.Reader).Read(io.TeeReader(rd, sum), func(line []byte) error {
 		rec, err := scanner.Line(line)
 		switch {
 		case err != nil:

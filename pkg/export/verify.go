@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gcexport/gcexport/pkg/interval"
-	"github.com/gcexport/gcexport/pkg/record"
 )
 
 // DefaultFilterBytes is the memory that a [Verifier] gives to telling whether
@@ -88,7 +87,9 @@ type check struct {
 	// duplicated counts the conversations that stand twice.
 	duplicated int64
 
-	large sync.Mutex // held while a large manifest is read
+	// large is held while something is read that takes more memory than
+	// usual: a large manifest, a long line.
+	large sync.Mutex
 
 	mu     sync.Mutex // guards report
 	report Report
@@ -121,8 +122,8 @@ func (c *check) run(ctx context.Context) error {
 	}
 	claimed := c.claimedRecords()
 	c.dup = c.newRound(0, c.roundsFor(claimed), claimed)
-	err := c.readAll(ctx, func(ctx context.Context, s *record.Scanner, i int) error {
-		return c.verifyPart(ctx, s, c.parts[i])
+	err := c.readAll(ctx, func(ctx context.Context, rd *reader, i int) error {
+		return c.verifyPart(ctx, rd, c.parts[i])
 	})
 	if err != nil {
 		return err
@@ -153,13 +154,13 @@ func (c *check) read(p *partCheck, records int64, raw int64) {
 }
 
 // readAll reads the parts, several at once.
-func (c *check) readAll(ctx context.Context, fn func(ctx context.Context, s *record.Scanner, i int) error) error {
+func (c *check) readAll(ctx context.Context, fn func(context.Context, *reader, int) error) error {
 	c.report.Readings++
 	c.observe(VerifyBegun{Reading: c.report.Readings, Parts: len(c.parts), Bytes: c.report.Bytes})
 	return parallel(ctx, c.Workers, len(c.parts), func() func(context.Context, int) error {
-		s := record.NewScanner(record.Options{})
+		rd := c.newReader()
 		return func(ctx context.Context, i int) error {
-			if err := fn(ctx, s, i); err != nil {
+			if err := fn(ctx, rd, i); err != nil {
 				return fmt.Errorf("verify %s: %w", c.key(c.parts[i]), err)
 			}
 			return nil
@@ -229,8 +230,8 @@ func (c *check) unique(ctx context.Context) error {
 		c.log.DebugContext(ctx, "looking for duplicates", "round", round+1, "rounds", rounds)
 		c.dup = nil // free its filter before the next one is made
 		c.dup = c.newRound(round, rounds, c.report.Records)
-		err := c.readAll(ctx, func(ctx context.Context, s *record.Scanner, i int) error {
-			return c.rereadPart(ctx, s, i, func(id []byte, _ place) { c.dup.note(id) })
+		err := c.readAll(ctx, func(ctx context.Context, rd *reader, i int) error {
+			return c.rereadPart(ctx, rd, i, func(id []byte, _ place) { c.dup.note(id) })
 		})
 		if err != nil {
 			return err
@@ -248,8 +249,8 @@ func (c *check) examine(ctx context.Context) error {
 		return nil
 	}
 	c.log.DebugContext(ctx, "reading again for ids that may stand twice", "ids", len(d.suspects))
-	err := c.readAll(ctx, func(ctx context.Context, s *record.Scanner, i int) error {
-		return c.rereadPart(ctx, s, i, d.sight)
+	err := c.readAll(ctx, func(ctx context.Context, rd *reader, i int) error {
+		return c.rereadPart(ctx, rd, i, d.sight)
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,16 @@ import (
 	"github.com/gcexport/gcexport/pkg/record"
 )
 
+// A reader is what a worker reads parts with, one after the other.
+type reader struct {
+	scanner *record.Scanner
+	lines   jsonl.Reader
+}
+
+func (c *check) newReader() *reader {
+	return &reader{scanner: record.NewScanner(record.Options{}), lines: jsonl.Reader{Long: &c.large}}
+}
+
 // A partReading is one part being read line by line.
 type partReading struct {
 	scanner     *record.Scanner
@@ -72,7 +82,7 @@ func (c *check) open(ctx context.Context, p *partCheck) (*object.Reader, error) 
 
 // verifyPart reads one part in the first reading, and compares it with what its
 // manifest says.
-func (c *check) verifyPart(ctx context.Context, s *record.Scanner, p *partCheck) (err error) {
+func (c *check) verifyPart(ctx context.Context, with *reader, p *partCheck) (err error) {
 	rd, err := c.open(ctx, p)
 	if err != nil {
 		return err
@@ -82,9 +92,9 @@ func (c *check) verifyPart(ctx context.Context, s *record.Scanner, p *partCheck)
 		return nil
 	}
 	defer func() { err = errors.Join(err, rd.Close()) }()
-	r := &partReading{scanner: s, owner: p.chunk.interval, dup: c.dup}
+	r := &partReading{scanner: with.scanner, owner: p.chunk.interval, dup: c.dup}
 	md5 := newDigest()
-	stats, err := jsonl.Read(io.TeeReader(rd, md5), r.line)
+	stats, err := with.lines.Read(io.TeeReader(rd, md5), r.line)
 	whole := err == nil
 	if err != nil && !errors.Is(err, jsonl.ErrDamaged) {
 		return err
@@ -130,7 +140,7 @@ func (c *check) compare(p *partCheck, s jsonl.Stats, md5 string) {
 }
 
 // rereadPart reads the ids of a part once more; damage was reported before.
-func (c *check) rereadPart(ctx context.Context, s *record.Scanner, i int, take func(id []byte, at place)) (err error) {
+func (c *check) rereadPart(ctx context.Context, with *reader, i int, take func(id []byte, at place)) (err error) {
 	p := c.parts[i]
 	rd, err := c.open(ctx, p)
 	if err != nil || rd == nil {
@@ -138,11 +148,11 @@ func (c *check) rereadPart(ctx context.Context, s *record.Scanner, i int, take f
 	}
 	defer func() { err = errors.Join(err, rd.Close()) }()
 	at := place{part: i}
-	stats, err := jsonl.Read(rd, func(line []byte) error {
+	stats, err := with.lines.Read(rd, func(line []byte) error {
 		at.line++
 		if id, ok := leadingID(line); ok {
 			take(id, at)
-		} else if rec, err := s.Line(line); err == nil && len(rec.ID) > 0 && !rec.Start.IsZero() {
+		} else if rec, err := with.scanner.Line(line); err == nil && len(rec.ID) > 0 && !rec.Start.IsZero() {
 			take(rec.ID, at)
 		}
 		return nil

@@ -13,7 +13,7 @@ type Options struct {
 
 	// MaxRaw bounds the inflated body, in bytes; 1 GiB.
 	MaxRaw int64
-	// MaxRecord bounds one record without its whitespace, in bytes; 256 MiB.
+	// MaxRecord bounds one record without its whitespace, in bytes; 128 MiB.
 	MaxRecord int64
 	// MaxEnvelope bounds each key and each kept value of the envelope, in
 	// bytes; 1 MiB.
@@ -28,7 +28,7 @@ func (o Options) withDefaults() Options {
 	o.ID = cmp.Or(o.ID, "conversationId")
 	o.Start = cmp.Or(o.Start, "conversationStart")
 	o.MaxRaw = cmp.Or(o.MaxRaw, 1<<30)
-	o.MaxRecord = cmp.Or(o.MaxRecord, 256<<20)
+	o.MaxRecord = cmp.Or(o.MaxRecord, 128<<20)
 	o.MaxEnvelope = cmp.Or(o.MaxEnvelope, 1<<20)
 	o.MaxDepth = cmp.Or(o.MaxDepth, 512)
 	return o
