@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -74,4 +75,42 @@ func (w *world) refused(t *testing.T, code int, env []string) {
 		t.Errorf("a secret is in %s", stderr.String())
 	}
 	t.Log(lines)
+}
+
+// A signal ends verify at once, also while the store is silent.
+func TestProgramVerifyInterrupted(t *testing.T) {
+	for _, s := range stores.Without(stores.All(t), "file") {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, s, genesystest.Options{PerDay: 20, Size: genesystest.SizeSmall})
+			w.run(t, 0)
+			behind, proxy := s.Through(t)
+			asked := make(chan struct{}, 100)
+			proxy.Set(faultproxy.Always(faultproxy.Fault{Hang: true}, func(r *http.Request) bool {
+				part := strings.Contains(r.URL.Path, ".jsonl.gz")
+				if part {
+					asked <- struct{}{}
+				}
+				return part
+			}))
+			var stdout, stderr bytes.Buffer
+			cmd := gcexport(t.Context(), t, behind, "verify", behind.URL)
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-asked
+			began := time.Now()
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Error(err)
+			}
+			err := cmd.Wait()
+			if code, took := cmd.ProcessState.ExitCode(), time.Since(began); code != 143 || took > 10*time.Second {
+				t.Errorf("exit code %d after %v, %v", code, took, err)
+			}
+			if stdout.Len() > 0 || !strings.Contains(stderr.String(), "stopped by SIGTERM") {
+				t.Errorf("stdout %q, stderr %q", stdout.String(), stderr.String())
+			}
+		})
+	}
 }

@@ -27,6 +27,8 @@ type Fault struct {
 	Body string
 	// LoseAnswer lets the store do its work and then cuts the connection.
 	LoseAnswer bool
+	// Done, if not nil, is called between the two.
+	Done func()
 	// CutRequest cuts the connection after so many bytes of the request's body.
 	CutRequest int64
 	// CutAnswer cuts the connection after so many bytes of the answer's body.
@@ -124,6 +126,9 @@ func (p *Proxy) serve(forward *httputil.ReverseProxy, w http.ResponseWriter, r *
 	case f.LoseAnswer:
 		// The client's going away must not reach the store.
 		forward.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+		if f.Done != nil {
+			f.Done()
+		}
 		panic(http.ErrAbortHandler)
 	case f.CutAnswer > 0:
 		forward.ServeHTTP(&cutter{ResponseWriter: w, left: f.CutAnswer}, r)
