@@ -147,11 +147,30 @@ func apiTime(b []byte) (time.Time, bool) {
 	year, month, day := 100*two(b[1:])+two(b[3:]), two(b[6:]), two(b[9:])
 	hour, minute, second := two(b[12:]), two(b[15:]), two(b[18:])
 	centis, millis := two(b[21:]), two(b[22:])
-	if year > 9999 || month > 12 || hour > 23 || minute > 59 || second > 59 || centis > 99 || millis > 99 {
+	if year < 1 || year > 9999 || month > 12 || hour > 23 || minute > 59 || second > 59 || centis > 99 || millis > 99 ||
+		month < 1 || day < 1 || day > daysOf(year, month) {
 		return time.Time{}, false
 	}
-	t := time.Date(year, time.Month(month), day, hour, minute, second, (10*centis+millis%10)*1e6, time.UTC)
-	return t, t.Day() == day && month > 0
+	seconds := ((int64(daysTo(year, month)+day-1)*24+int64(hour))*60+int64(minute))*60 + int64(second)
+	return time.Unix(seconds, int64(10*centis+millis%10)*1e6).UTC(), true
+}
+
+// daysOf counts the days of a month, and daysTo those from 1970 to its first.
+func daysOf(year, month int) int {
+	switch {
+	case month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0):
+		return 29
+	case month == 2:
+		return 28
+	}
+	return 30 + (month+month/8)&1
+}
+
+func daysTo(year, month int) int {
+	if month < 3 { // a year that begins in March ends with the day that is not always there
+		year, month = year-1, month+12
+	}
+	return 365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 - 719468
 }
 
 // two reads two digits; anything else gives a number too large for them.

@@ -23,6 +23,20 @@ func TestInstant(t *testing.T) {
 	}
 }
 
+// TestInstantOfEveryDay goes through the 400 years after which the calendar
+// repeats itself, and the ends of those that can be written.
+func TestInstantOfEveryDay(t *testing.T) {
+	for _, first := range []int{1, 1800, 9599} {
+		day := time.Date(first, 1, 1, 7, 8, 9, 1e6, time.UTC)
+		for range 400*365 + 97 {
+			if got, ok := apiTime(day.AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`)); !ok || got != day {
+				t.Fatalf("%v is read as %v, %t", day, got, ok)
+			}
+			day = day.AddDate(0, 0, 1)
+		}
+	}
+}
+
 func compareInstant(t *testing.T, form string) {
 	t.Helper()
 	var want time.Time

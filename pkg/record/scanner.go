@@ -16,7 +16,7 @@ import (
 // It is a pull parser: functions take the place i of the next byte to look at
 // and return the place behind what they have checked. The rules:
 //
-//  1. buf[n] is 0, and eight bytes can be read from buf[n:]. A zero byte is
+//  1. buf[n] is 0, and 16 bytes can be read from buf[n:]. A zero byte is
 //     never right, neither between tokens nor inside one, so every loop stops
 //     there without asking for the end of the data. Who meets a byte that is
 //     not right looks whether it is that one, and calls fill.
@@ -44,7 +44,7 @@ import (
 const (
 	windowSize = 64 << 10 // the least size of the buffer, and the most read at once
 	keepSize   = 4 << 20  // a larger buffer is given back after the page
-	padding    = 8        // bytes behind the window that can be read
+	padding    = 16       // bytes behind the window that can be read
 
 	tooLarge = "a record or a member of the envelope is too large"
 )
@@ -200,6 +200,9 @@ func (s *Scanner) str(i int) int {
 		switch c := b[i]; {
 		case c == '"':
 			return i + 1
+		case c == '\\' && escapes(b[i+1]):
+			i += 2
+			continue
 		case c == '\\':
 			i = s.escape(i)
 		case c >= utf8.RuneSelf:
@@ -227,13 +230,22 @@ func special(x uint64) uint64 {
 	return (x | quotes | slashes | controls) & tops
 }
 
+// escapes reports whether a backslash and c are an escape sequence.
+func escapes(c byte) bool {
+	switch c {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return true
+	}
+	return false
+}
+
 // escape checks the escape sequence at i.
 func (s *Scanner) escape(i int) int {
 	i = s.next(i + 1)
-	switch s.buf[i] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+	switch c := s.buf[i]; {
+	case escapes(c):
 		return i + 1
-	case 'u':
+	case c == 'u':
 		for range 4 {
 			i = s.next(i + 1)
 			if c := s.buf[i]; c-'0' > 9 && (c|0x20)-'a' > 5 {
@@ -247,22 +259,65 @@ func (s *Scanner) escape(i int) int {
 
 // runes checks the UTF-8 sequences at i.
 func (s *Scanner) runes(i int) int {
-	for s.buf[i] >= utf8.RuneSelf {
-		for more := true; more && !utf8.FullRune(s.buf[i:s.n]); {
-			i, more = s.fill(i)
+	b := s.buf
+	for b[i] >= utf8.RuneSelf {
+		if size := sequence(b[i : i+4]); size > 0 {
+			i += size
+			continue
 		}
-		r, size := utf8.DecodeRune(s.buf[i:s.n])
-		if r == utf8.RuneError && size <= 1 {
+		if utf8.FullRune(b[i:s.n]) {
 			return s.fail(i, "invalid UTF-8")
 		}
-		i += size
+		var more bool
+		if i, more = s.fill(i); !more {
+			return s.fail(i, "invalid UTF-8")
+		}
+		b = s.buf
 	}
 	return i
 }
 
-// scalar checks the number, true, false or null at i.
+// sequence returns the size of the sequence of two to four bytes that p begins
+// with, and 0 if it is not well-formed (RFC 3629, 4).
+func sequence(p []byte) int {
+	tail := func(c byte) bool { return c&0xc0 == 0x80 }
+	switch c, d := p[0], p[1]; {
+	case !tail(d) || c < 0xc2:
+		return 0
+	case c < 0xe0:
+		return 2
+	case !tail(p[2]) || c == 0xe0 && d < 0xa0 || c == 0xed && d > 0x9f: // overlong, or a surrogate
+		return 0
+	case c < 0xf0:
+		return 3
+	case !tail(p[3]) || c == 0xf0 && d < 0x90 || c == 0xf4 && d > 0x8f || c > 0xf4: // overlong, or too large
+		return 0
+	}
+	return 4
+}
+
+// scalar checks the number, true, false or null at i. What is usual is tried
+// first: it is right if it ends within the window, where something must follow
+// it. All else, and what is wrong, is left to the careful way.
 func (s *Scanner) scalar(i int) int {
-	switch s.buf[i] {
+	b := s.buf
+	switch word := binary.LittleEndian.Uint32(b[i : i+4]); {
+	case b[i]-'1' <= 8:
+		end := integer(b, i+1)
+		if b[end] == '.' && b[end+1]-'0' <= 9 {
+			end = integer(b, end+2)
+		}
+		if c := b[end]; c == ',' || c == '}' || c == ']' {
+			return end
+		}
+	case word == 'n'|'u'<<8|'l'<<16|'l'<<24:
+		return i + 4
+	case word == 't'|'r'<<8|'u'<<16|'e'<<24:
+		return i + 4
+	case word == 'f'|'a'<<8|'l'<<16|'s'<<24 && b[i+4] == 'e':
+		return i + 5
+	}
+	switch b[i] {
 	case 't':
 		return s.literal(i, "true")
 	case 'f':
@@ -270,6 +325,19 @@ func (s *Scanner) scalar(i int) int {
 	case 'n':
 		return s.literal(i, "null")
 	}
+	return s.number(i)
+}
+
+// integer passes the digits at i.
+func integer(b []byte, i int) int {
+	for b[i]-'0' <= 9 {
+		i++
+	}
+	return i
+}
+
+// number checks the number at i.
+func (s *Scanner) number(i int) int {
 	if s.buf[i] == '-' {
 		i = s.next(i + 1)
 	}
@@ -298,10 +366,7 @@ func (s *Scanner) digits(i int) int {
 		return s.fail(i, "invalid value")
 	}
 	for {
-		for s.buf[i]-'0' <= 9 {
-			i++
-		}
-		if i < s.n {
+		if i = integer(s.buf, i); i < s.n {
 			return i
 		}
 		var ok bool
@@ -362,8 +427,14 @@ func (s *Scanner) skip(i int) int {
 
 // flush joins what is kept: all of it up to i stands in buf[start:w] then.
 func (s *Scanner) flush(i int) {
-	if s.w < s.run {
-		copy(s.buf[s.w:], s.buf[s.run:i])
+	if w, run := s.w, s.run; w < run {
+		if i-run <= 16 && w+16 <= i { // as between most gaps; copy takes longer
+			p, q := binary.LittleEndian.Uint64(s.buf[run:run+8]), binary.LittleEndian.Uint64(s.buf[run+8:run+16])
+			binary.LittleEndian.PutUint64(s.buf[w:w+8], p)
+			binary.LittleEndian.PutUint64(s.buf[w+8:w+16], q)
+		} else {
+			copy(s.buf[w:], s.buf[run:i])
+		}
 	}
 	s.w += i - s.run
 	s.run = i
