@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -16,6 +17,8 @@ type exportFlags struct {
 	plan      planFlags
 	workers   intRange
 	gzipLevel intRange
+	maxRecord sizeValue
+	strict    bool // --fail-on-diverted
 	api       apiFlags
 	log       logFlags
 	output    choiceValue
@@ -25,6 +28,7 @@ func newExport(p *Process) *cobra.Command {
 	f := &exportFlags{
 		workers:   intRange{export.DefaultWorkers, 1, 256},
 		gzipLevel: intRange{jsonl.DefaultLevel, 1, 9},
+		maxRecord: sizeValue{export.DefaultMaxRecord},
 		output:    choiceValue{"text", []string{"text", "json"}},
 	}
 	cmd := &cobra.Command{
@@ -60,6 +64,8 @@ _FILE appended point to. Every flag can be given as ` + envPrefix + `NAME instea
 	fs.Var(&f.workers, "workers", "chunks in work at once")
 	f.api.add(fs)
 	fs.Var(&f.gzipLevel, "gzip-level", "1 (fast) to 9 (small)")
+	fs.Var(&f.maxRecord, "max-record", "put longer records aside, into conversations_oversize; 0 means none")
+	fs.BoolVar(&f.strict, "fail-on-diverted", false, "exit with 4 if records were put aside")
 	fs.VarP(&f.output, "output", "o", "form of the result on stdout: text or json")
 	f.log.add(fs)
 	return cmd
@@ -108,7 +114,8 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		Source: source, Bucket: bucket.Bucket, Object: bucket.Object,
 		Mode: f.api.mode.value, Program: name + " " + version,
 		Workers: f.workers.value, GzipLevel: f.gzipLevel.value,
-		Fatal: refusedByStore, Observer: out, Logger: out.log,
+		MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
+		Fatal:     refusedByStore, Observer: out, Logger: out.log,
 	}
 	out.begin(plan, bucket.Name)
 	summary, err := exporter.Run(ctx, plan)
@@ -121,7 +128,19 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 	if err == nil && !summary.Complete() {
 		err = incomplete(&summary)
 	}
+	if n := diverted(&summary); err == nil && n > 0 && f.strict {
+		err = &failure{code: exitIncomplete, message: fmt.Sprintf("%d conversations were put aside, and --fail-on-diverted is given", n),
+			hint: "they are exported, in the sibling folders that the manifests name: see docs/format.md"}
+	}
 	return atBucket(bucket.Name, err)
+}
+
+// diverted counts the records that a run has put aside.
+func diverted(s *export.Summary) (n int64) {
+	for _, records := range s.Diverted {
+		n += records
+	}
+	return n
 }
 
 // incomplete is the error of a run that went to its end and left chunks undone.

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -30,6 +32,9 @@ func printText(w io.Writer, bucket string, s *export.Summary) error {
 	row("written", "%s in %s, %s of JSON", count(s.Parts, "object"), humanize.IBytes(uint64(s.Bytes)), humanize.IBytes(uint64(s.RawBytes)))
 	if n := s.Dropped.Foreign + s.Dropped.Duplicate; n > 0 {
 		row("dropped", "%s received for the wrong chunk, %s received twice", humanize.Comma(s.Dropped.Foreign), humanize.Comma(s.Dropped.Duplicate))
+	}
+	for _, dataset := range slices.Sorted(maps.Keys(s.Diverted)) {
+		row("put aside", "%s in %s", humanize.Comma(s.Diverted[dataset]), dataset)
 	}
 	row("took", "%s", s.Finished.Sub(s.Started).Round(time.Millisecond))
 	row("run", "%s", s.Run)

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -119,6 +121,27 @@ func (v *intRange) Set(s string) error {
 func (v *intRange) Type() string { return "n" }
 
 func (v *intRange) String() string { return strconv.Itoa(v.value) }
+
+// sizeValue is a flag that takes a number of bytes, such as 4MB or 16MiB; 0
+// stands for no bound.
+type sizeValue struct{ bytes int64 }
+
+// Set implements pflag.Value.
+func (v *sizeValue) Set(s string) error {
+	n, err := humanize.ParseBytes(s)
+	if err != nil || n > math.MaxInt64 {
+		return fmt.Errorf("%q is not a size: want bytes, or for example 4MB or 16MiB", s)
+	}
+	v.bytes = int64(n)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (v *sizeValue) Type() string { return "size" }
+
+func (v *sizeValue) String() string {
+	return strings.ReplaceAll(humanize.Bytes(uint64(v.bytes)), " ", "")
+}
 
 const envPrefix = "GCEXPORT_"
 

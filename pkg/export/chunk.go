@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 // attempt goes once through the protocol: recover, fill, commit. It returns
 // object.ErrExists where another process got in between.
 func (r *run) attempt(ctx context.Context, c Chunk) (*Manifest, error) {
-	f := &filling{run: r, chunk: c, seen: newIDs(), manifest: r.newManifest(c)}
+	f := r.newFilling(c)
 	if err := f.recover(ctx); err != nil {
 		return nil, fmt.Errorf("read the parts that are there: %w", err)
 	}
@@ -70,31 +71,41 @@ type filling struct {
 	seen     *ids
 	manifest *Manifest
 	part     jsonl.Part
-	dropped  Dropped // in the page at hand
+	diverted []*diversion // to the siblings, in their order
+	dropped  Dropped      // in the page at hand
 	next     func() (*record.Page, error, bool)
+}
+
+func (r *run) newFilling(c Chunk) *filling {
+	f := &filling{run: r, chunk: c, seen: newIDs(), manifest: r.newManifest(c)}
+	for _, l := range r.layout.Siblings() {
+		f.diverted = append(f.diverted, &diversion{layout: l})
+	}
+	return f
 }
 
 // recover reads the parts that an earlier attempt, or another process, has
 // left: their records are done.
 func (f *filling) recover(ctx context.Context) error {
-	prefix := f.layout.PartPrefix(f.chunk.Interval, 0)
-	var found []*blob.ListObject
-	if err := list(ctx, f.Bucket, prefix, func(o *blob.ListObject) { found = append(found, o) }); err != nil {
-		return err
-	}
-	for i, o := range found {
-		if n, ok := f.layout.ParsePart(o.Key); !ok || n.Part != i {
-			return fmt.Errorf("%s is not part %d of the chunk: the bucket was changed by something else", o.Key, i)
+	for _, l := range f.layout.family() {
+		var found []*blob.ListObject
+		if err := list(ctx, f.Bucket, l.PartPrefix(f.chunk.Interval, 0), func(o *blob.ListObject) { found = append(found, o) }); err != nil {
+			return err
 		}
-		if err := f.recoverPart(ctx, o.Key); err != nil {
-			return fmt.Errorf("%s: %w", o.Key, err)
+		for i, o := range found {
+			if n, ok := l.ParsePart(o.Key); !ok || n.Part != i {
+				return fmt.Errorf("%s is not part %d of the chunk: the bucket was changed by something else", o.Key, i)
+			}
+			if err := f.recoverPart(ctx, l, o.Key); err != nil {
+				return fmt.Errorf("%s: %w", o.Key, err)
+			}
 		}
 	}
 	return nil
 }
 
 // recoverPart takes over a part that is there, and its records.
-func (f *filling) recoverPart(ctx context.Context, key string) (err error) {
+func (f *filling) recoverPart(ctx context.Context, l Layout, key string) (err error) {
 	rd, err := object.Open(ctx, f.Bucket, key, &f.Object)
 	if err != nil {
 		return err
@@ -102,6 +113,7 @@ func (f *filling) recoverPart(ctx context.Context, key string) (err error) {
 	defer func() { err = errors.Join(err, rd.Close()) }()
 	scanner := record.NewScanner(record.Options{})
 	var first, last time.Time
+	why := map[string]int64{}
 	sum := newDigest()
 	stats, err := new(jsonl.Reader).Read(io.TeeReader(rd, sum), func(line []byte) error {
 		rec, err := scanner.Line(line)
@@ -119,13 +131,14 @@ func (f *filling) recoverPart(ctx context.Context, key string) (err error) {
 		if rec.Start.After(last) {
 			last = rec.Start
 		}
+		why[cmp.Or(f.reason(rec), ReasonSize)]++
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	stats.First, stats.Last = first, last
-	f.manifest.add(key, stats, sum.hex())
+	f.manifest.add(l.Dataset, partOf(key, stats, sum.hex()), why)
 	f.log.InfoContext(ctx, "found a part of an earlier attempt", "chunk", f.chunk.Interval, "key", key, "records", stats.Records)
 	return nil
 }
@@ -138,7 +151,7 @@ func (f *filling) fill(ctx context.Context) error {
 	for {
 		piece, err := f.piece(ctx)
 		if err == errEnded {
-			return nil
+			return f.writeDiverted(ctx, 1)
 		}
 		if err != nil {
 			return err
@@ -161,7 +174,7 @@ func (f *filling) writePart(ctx context.Context, piece *[]byte) error {
 	}
 	stats := f.part.Stats()
 	f.part = jsonl.Part{}
-	f.manifest.add(key, stats, sum.hex())
+	f.manifest.add(f.layout.Dataset, partOf(key, stats, sum.hex()), nil)
 	f.observe(PartWritten{Chunk: f.chunk, Key: key, Records: stats.Records, RawBytes: stats.RawBytes, Bytes: stats.Bytes})
 	return nil
 }
@@ -207,6 +220,9 @@ func (f *filling) piece(ctx context.Context) (*[]byte, error) {
 			return nil, err
 		}
 		piece, err := f.take(ctx, page)
+		if err == nil {
+			err = f.writeDiverted(ctx, divertedBytes)
+		}
 		if piece != nil || err != nil {
 			return piece, err
 		}
@@ -229,6 +245,7 @@ func (f *filling) take(ctx context.Context, page *record.Page) (*[]byte, error) 
 	if err := s.scanner.Scan(page, f.record); err != nil {
 		*buf = f.part.Rollback()
 		f.seen.undo()
+		f.dropDiverted()
 		f.gate.recycle(buf)
 		if page.Damage() != nil {
 			return nil, nil
@@ -243,6 +260,9 @@ func (f *filling) take(ctx context.Context, page *record.Page) (*[]byte, error) 
 	}
 	if *buf, err = f.part.Commit(); err != nil {
 		return nil, fmt.Errorf("compress a page: %w", err)
+	}
+	if err := f.keepDiverted(s.compressor); err != nil {
+		return nil, err
 	}
 	after := f.part.Stats()
 	f.observe(PageTaken{Chunk: f.chunk, Received: int64(page.Records), Records: after.Records - before.Records,
@@ -265,6 +285,10 @@ func (f *filling) record(rec record.Record) error {
 	}
 	switch f.seen.give(rec.ID) {
 	case idNew:
+		if reason := f.reason(rec); reason != "" {
+			f.divert(rec, reason)
+			return nil
+		}
 		return f.part.Line(rec)
 	case idGiven:
 		f.dropped.Duplicate++

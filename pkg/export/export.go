@@ -62,6 +62,7 @@ const (
 	DefaultWorkers      = 8
 	DefaultPartBytes    = 128 << 20 // compressed; inside what every loader recommends
 	DefaultPartRawBytes = 1 << 30
+	DefaultMaxRecord    = 4_000_000 // Redshift refuses JSON objects over 4 MB
 )
 
 // An Exporter moves records from a Source into a bucket. Source and Bucket are
@@ -84,6 +85,10 @@ type Exporter struct {
 	// PartBytes (compressed) and PartRawBytes bound a part: it is closed by
 	// the page that reaches one of them.
 	PartBytes, PartRawBytes int64
+	// MaxRecord is the length of the longest record, in bytes, that goes into
+	// the dataset itself; a longer one goes to a sibling. 0 means
+	// DefaultMaxRecord, a negative number no bound.
+	MaxRecord int64
 	// Attempts is how often a failing chunk is tried; 0 means twice.
 	Attempts int
 	// Fatal reports whether an error means that no chunk can succeed, such as
@@ -150,6 +155,9 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 	cfg.PartBytes = orDefault(e.PartBytes, DefaultPartBytes)
 	cfg.PartRawBytes = orDefault(e.PartRawBytes, DefaultPartRawBytes)
 	cfg.Attempts = orDefault(e.Attempts, 2)
+	if cfg.MaxRecord = e.MaxRecord; cfg.MaxRecord == 0 {
+		cfg.MaxRecord = DefaultMaxRecord
+	}
 	cfg.Object.Writer.ContentType = "application/gzip"
 	r := &run{
 		Exporter: &cfg,

@@ -25,6 +25,14 @@ const (
 	nameTime      = "20060102T150405Z"
 )
 
+// Siblings are the layouts of the datasets that take what loaders would refuse
+// of this one: the records that are too large. They have parts and supplements,
+// and no manifests: a chunk's manifest lists the parts of all.
+func (l Layout) Siblings() []Layout { return []Layout{{Dataset: l.Dataset + "_oversize"}} }
+
+// family is the layout with its siblings.
+func (l Layout) family() []Layout { return append([]Layout{l}, l.Siblings()...) }
+
 // DataPrefix is what the names of all data objects begin with.
 func (l Layout) DataPrefix() string { return l.Dataset + "/" }
 
@@ -92,6 +100,17 @@ func (l Layout) ParsePart(key string) (n Name, ok bool) {
 	}
 	n, ok = parseName(m[2], m[3], m[4], m[5])
 	return n, ok && key == l.Part(n.Interval, n.Revision, n.Part)
+}
+
+// parseAnyPart reads the name of a data object of the dataset or a sibling, and
+// says whose it is.
+func (l Layout) parseAnyPart(key string) (of Layout, n Name, ok bool) {
+	for _, of := range l.family() {
+		if n, ok := of.ParsePart(key); ok {
+			return of, n, true
+		}
+	}
+	return Layout{}, Name{}, false
 }
 
 // ParseManifest reads the name of a chunk's manifest, likewise.

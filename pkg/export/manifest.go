@@ -49,6 +49,9 @@ type Manifest struct {
 	// Dropped counts what the source gave and the chunk's parts do not hold.
 	Dropped Dropped `json:"dropped"`
 	Parts   []Part  `json:"parts"`
+	// Diverted are the chunk's records that loaders would refuse, and which
+	// therefore stand in a sibling of the dataset.
+	Diverted []Diverted `json:"diverted,omitempty"`
 
 	Run     string `json:"run"`
 	Program string `json:"program,omitempty"`
@@ -68,6 +71,18 @@ type Dropped struct {
 	Foreign int64 `json:"foreign"`
 	// Duplicate records were there already.
 	Duplicate int64 `json:"duplicate"`
+}
+
+// Diverted are the records of a chunk that stand in one sibling of its dataset.
+type Diverted struct {
+	// Dataset is the sibling's name; see [Layout.Siblings].
+	Dataset  string `json:"dataset"`
+	Records  int64  `json:"records"`
+	RawBytes int64  `json:"raw_bytes"`
+	Bytes    int64  `json:"bytes"`
+	// Reasons counts the records by why they are there: [ReasonSize].
+	Reasons map[string]int64 `json:"reasons"`
+	Parts   []Part           `json:"parts"`
 }
 
 // A Part is one data object in a manifest.
@@ -112,9 +127,9 @@ func (m *Manifest) page(p *record.Page, d Dropped) {
 	}
 }
 
-// add lists a part.
-func (m *Manifest) add(key string, s jsonl.Stats, md5 string) {
-	m.Parts = append(m.Parts, Part{
+// partOf describes a part.
+func partOf(key string, s jsonl.Stats, md5 string) Part {
+	return Part{
 		Key:      key,
 		Records:  s.Records,
 		RawBytes: s.RawBytes,
@@ -123,7 +138,48 @@ func (m *Manifest) add(key string, s jsonl.Stats, md5 string) {
 		MD5:      md5,
 		First:    s.First,
 		Last:     s.Last,
-	})
+	}
+}
+
+// add lists a part of the dataset or of one of its siblings; why counts the
+// reasons of the latter's records.
+func (m *Manifest) add(dataset string, p Part, why map[string]int64) {
+	if dataset == m.Dataset {
+		m.Parts = append(m.Parts, p)
+		return
+	}
+	i := slices.IndexFunc(m.Diverted, func(d Diverted) bool { return d.Dataset == dataset })
+	if i < 0 {
+		i = len(m.Diverted)
+		m.Diverted = append(m.Diverted, Diverted{Dataset: dataset, Reasons: map[string]int64{}})
+	}
+	d := &m.Diverted[i]
+	d.Parts = append(d.Parts, p)
+	for reason, n := range why {
+		d.Reasons[reason] += n
+	}
+}
+
+// partsOf are the parts of the dataset or of one of its siblings.
+func (m *Manifest) partsOf(dataset string) []Part {
+	if dataset == m.Dataset {
+		return m.Parts
+	}
+	for _, d := range m.Diverted {
+		if d.Dataset == dataset {
+			return d.Parts
+		}
+	}
+	return nil
+}
+
+// count is the number of all parts.
+func (m *Manifest) count() int {
+	n := len(m.Parts)
+	for _, d := range m.Diverted {
+		n += len(d.Parts)
+	}
+	return n
 }
 
 // settled reports whether the source's data were complete to the end of the
@@ -134,12 +190,20 @@ func (m *Manifest) settled() bool {
 
 // sum adds up the parts.
 func (m *Manifest) sum() {
-	m.Records, m.RawBytes, m.Bytes = 0, 0, 0
-	for _, p := range m.Parts {
-		m.Records += p.Records
-		m.RawBytes += p.RawBytes
-		m.Bytes += p.Bytes
+	m.Records, m.RawBytes, m.Bytes = sumOf(m.Parts)
+	for i := range m.Diverted {
+		d := &m.Diverted[i]
+		d.Records, d.RawBytes, d.Bytes = sumOf(d.Parts)
 	}
+}
+
+func sumOf(parts []Part) (records, raw, bytes int64) {
+	for _, p := range parts {
+		records += p.Records
+		raw += p.RawBytes
+		bytes += p.Bytes
+	}
+	return records, raw, bytes
 }
 
 // seal sums up the parts and stamps the manifest. With no watermark on its
@@ -187,7 +251,7 @@ func (m *Manifest) encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the manifest: %w", err)
 	}
-	want, have := len(m.Parts)%tallyModulus, (len(data)+1)%tallyModulus
+	want, have := m.count()%tallyModulus, (len(data)+1)%tallyModulus
 	data = append(data, bytes.Repeat([]byte{' '}, (want-have+tallyModulus)%tallyModulus)...)
 	return append(data, '\n'), nil
 }

@@ -35,7 +35,7 @@ func decode(t *testing.T, data []byte) any {
 }
 
 // manifests makes manifests of every kind: with many parts and with none, with
-// and without a watermark, and a supplement.
+// and without a watermark, with records put aside, and a supplement.
 func manifests(t *testing.T) map[string][]byte {
 	t.Helper()
 	all, b, p := conversations(900, 3), memBucket(t), plan(4, interval.Day)
@@ -45,10 +45,13 @@ func manifests(t *testing.T) map[string][]byte {
 		zipped(`{"conversationId":"late","conversationStart":"2024-03-04T01:00:00.000Z"}`))
 	p.Range.End = day0.AddDate(0, 0, 5)
 	mustRun(t, &export.Exporter{Source: plainSource{&source{all: all}}, Bucket: b}, p)
+	p.Range.End = day0.AddDate(0, 0, 6)
+	large := withLarge(conversations(600, 6), 5, 3000)
+	mustRun(t, &export.Exporter{Source: &source{all: large, pageSize: 50}, Bucket: b, Mode: "job", MaxRecord: 2000}, p)
 	found := contents(t, b)
 	maps.DeleteFunc(found, func(key string, _ []byte) bool { return !strings.HasPrefix(key, layout.ManifestPrefix()) })
-	if len(found) != 6 {
-		t.Fatalf("%d manifests, want 6", len(found))
+	if len(found) != 7 {
+		t.Fatalf("%d manifests, want 7", len(found))
 	}
 	return found
 }
@@ -71,6 +74,7 @@ func TestManifestSchema(t *testing.T) {
 		"negative":   {`"foreign": `, `"foreign": -1`},
 		"run":        {`"run": "`, `"run": "u`},
 		"no parts":   {`"parts"`, `"part"`},
+		"put aside":  {`"revision": 0`, `"revision": 0, "diverted": [{"dataset": "conversations_oversize"}]`},
 		"supplement": {`"revision": 0`, `"revision": 0, "supplement": true`},
 	} {
 		for key, data := range manifests(t) {
@@ -108,7 +112,18 @@ func TestManifestSchemaIsComplete(t *testing.T) {
 				t.Errorf("the schema does not know %s", name)
 			}
 		}
-		for _, p := range m["parts"].([]any) {
+		parts := m["parts"].([]any)
+		diverted, _ := m["diverted"].([]any)
+		for _, d := range diverted {
+			d := d.(map[string]any)
+			for name := range d {
+				if known.Properties["diverted"].(map[string]any)["items"].(map[string]any)["properties"].(map[string]any)[name] == nil {
+					t.Errorf("the schema does not know diverted.%s", name)
+				}
+			}
+			parts = append(parts, d["parts"].([]any)...)
+		}
+		for _, p := range parts {
 			for name := range p.(map[string]any) {
 				if known.Defs["part"].Properties[name] == nil {
 					t.Errorf("the schema does not know parts.%s", name)

@@ -56,8 +56,10 @@ func Survey(ctx context.Context, b *blob.Bucket, plan Plan, watermark time.Time)
 		if !iv.Overlaps(plan.Range) {
 			continue
 		}
-		if err := list(ctx, b, l.PartPrefix(iv, 0), func(*blob.ListObject) { parts[iv]++ }); err != nil {
-			return nil, err
+		for _, l := range l.family() {
+			if err := list(ctx, b, l.PartPrefix(iv, 0), func(*blob.ListObject) { parts[iv]++ }); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return inv.states(plan, parts, watermark)

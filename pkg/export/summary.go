@@ -34,6 +34,8 @@ type Summary struct {
 	Records, RawBytes, Bytes int64
 	Parts                    int
 	Dropped                  Dropped
+	// Diverted counts their records that stand in siblings of the dataset.
+	Diverted map[string]int64
 	// Postponed chunks end beyond the watermark, that of before the run or
 	// that of their results; Failed ones were given up.
 	Postponed []interval.Interval
@@ -68,7 +70,7 @@ func (s *Summary) Complete() bool { return len(s.Postponed) == 0 && len(s.Failed
 func newSummary(e *Exporter, p Plan) Summary {
 	now := time.Now().UTC()
 	return Summary{Run: ulid.MustNew(ulid.Timestamp(now), rand.Reader).String(),
-		Program: e.Program, Mode: e.Mode, Plan: p, Started: now}
+		Program: e.Program, Mode: e.Mode, Plan: p, Started: now, Diverted: map[string]int64{}}
 }
 
 func (r *run) finished(c Chunk, m *Manifest, took time.Duration) {
@@ -86,6 +88,9 @@ func (r *run) finished(c Chunk, m *Manifest, took time.Duration) {
 		r.summary.Parts += len(m.Parts)
 		r.summary.Dropped.Foreign += m.Dropped.Foreign
 		r.summary.Dropped.Duplicate += m.Dropped.Duplicate
+		for _, d := range m.Diverted {
+			r.summary.Diverted[d.Dataset] += d.Records
+		}
 	}
 	r.log.Info("chunk done", "chunk", c.Interval, "records", done.Records, "bytes", done.Bytes, "took", took.Round(time.Millisecond).String(), "elsewhere", done.Elsewhere)
 	r.observe(done)
@@ -110,25 +115,26 @@ func (r *run) postponed(c Chunk, err *UnsettledError) {
 
 // runRecord is how a Summary is written to the bucket.
 type runRecord struct {
-	Format    string          `json:"format"`
-	Run       string          `json:"run"`
-	Program   string          `json:"program,omitempty"`
-	Mode      string          `json:"mode,omitempty"`
-	Dataset   string          `json:"dataset"`
-	Range     Span            `json:"range"`
-	Step      string          `json:"chunk"`
-	Shard     string          `json:"shard"`
-	Started   time.Time       `json:"started"`
-	Finished  *time.Time      `json:"finished,omitempty"`
-	Result    string          `json:"result"`
-	Watermark *time.Time      `json:"watermark,omitempty"`
-	Chunks    runChunks       `json:"chunks"`
-	Records   int64           `json:"records"`
-	RawBytes  int64           `json:"raw_bytes"`
-	Bytes     int64           `json:"bytes"`
-	Parts     int             `json:"parts"`
-	Dropped   Dropped         `json:"dropped"`
-	Failures  []failureRecord `json:"failures,omitempty"`
+	Format    string           `json:"format"`
+	Run       string           `json:"run"`
+	Program   string           `json:"program,omitempty"`
+	Mode      string           `json:"mode,omitempty"`
+	Dataset   string           `json:"dataset"`
+	Range     Span             `json:"range"`
+	Step      string           `json:"chunk"`
+	Shard     string           `json:"shard"`
+	Started   time.Time        `json:"started"`
+	Finished  *time.Time       `json:"finished,omitempty"`
+	Result    string           `json:"result"`
+	Watermark *time.Time       `json:"watermark,omitempty"`
+	Chunks    runChunks        `json:"chunks"`
+	Records   int64            `json:"records"`
+	RawBytes  int64            `json:"raw_bytes"`
+	Bytes     int64            `json:"bytes"`
+	Parts     int              `json:"parts"`
+	Dropped   Dropped          `json:"dropped"`
+	Diverted  map[string]int64 `json:"diverted,omitempty"`
+	Failures  []failureRecord  `json:"failures,omitempty"`
 }
 
 type runChunks struct {
@@ -160,7 +166,7 @@ func (s *Summary) record() runRecord {
 		Started: s.Started, Result: s.Result,
 		Chunks: runChunks{Planned: s.Chunks.Planned, Skipped: s.Chunks.Skipped, Exported: s.Chunks.Exported,
 			Elsewhere: s.Chunks.Elsewhere, Postponed: len(s.Postponed), Failed: len(s.Failed)},
-		Records: s.Records, RawBytes: s.RawBytes, Bytes: s.Bytes, Parts: s.Parts, Dropped: s.Dropped,
+		Records: s.Records, RawBytes: s.RawBytes, Bytes: s.Bytes, Parts: s.Parts, Dropped: s.Dropped, Diverted: s.Diverted,
 	}
 	if !s.Watermark.IsZero() {
 		rec.Watermark = &s.Watermark

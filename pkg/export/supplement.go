@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,36 +33,44 @@ func (t tally) complete() bool {
 // none of their records, so all that it lacks is to be listed, and that is what
 // a supplement does. Usually there is nothing to do, which two listings tell.
 func (r *run) listAll(ctx context.Context, iv interval.Interval) error {
-	var parts []*blob.ListObject
-	err := list(ctx, r.Bucket, r.layout.PartPrefix(iv, 0), func(o *blob.ListObject) { parts = append(parts, o) })
-	if err != nil || len(parts) == 0 {
-		return err
-	}
-	t := tally{parts: len(parts)}
+	t := tally{}
 	own := r.layout.Manifest(iv, 0)
+	parts := map[string]*blob.ListObject{} // by key
 	listed := map[string]bool{}
-	err = list(ctx, r.Bucket, r.layout.revisionPrefix(iv, 0), func(o *blob.ListObject) {
-		if n, ok := r.layout.ParseSupplement(o.Key); ok {
-			t.supplements++
-			listed[r.layout.Part(iv, 0, n.Part)] = true
-		} else if o.Key == own {
-			t.manifest = o.Size
+	for _, l := range r.layout.family() {
+		if err := list(ctx, r.Bucket, l.PartPrefix(iv, 0), func(o *blob.ListObject) { parts[o.Key] = o }); err != nil {
+			return err
 		}
-	})
-	if err != nil || t.complete() {
-		return err
+		err := list(ctx, r.Bucket, l.revisionPrefix(iv, 0), func(o *blob.ListObject) {
+			if n, ok := l.ParseSupplement(o.Key); ok {
+				t.supplements++
+				listed[l.Part(iv, 0, n.Part)] = true
+			} else if o.Key == own {
+				t.manifest = o.Size
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if t.parts = len(parts); t.complete() {
+		return nil
 	}
 	m, err := ReadManifest(ctx, r.Bucket, own, &r.Object)
 	if err != nil {
 		return fmt.Errorf("read the manifest: %w", err)
 	}
-	for _, p := range m.Parts {
-		listed[p.Key] = true
+	for _, l := range r.layout.family() {
+		for _, p := range m.partsOf(l.Dataset) {
+			listed[p.Key] = true
+		}
 	}
-	parts = slices.DeleteFunc(parts, func(o *blob.ListObject) bool { return listed[o.Key] })
-	for _, o := range parts {
-		if err := r.supplement(ctx, m, o); err != nil {
-			return fmt.Errorf("list %s: %w", o.Key, err)
+	for _, key := range slices.Sorted(maps.Keys(parts)) {
+		if listed[key] {
+			continue
+		}
+		if err := r.supplement(ctx, m, parts[key]); err != nil {
+			return fmt.Errorf("list %s: %w", key, err)
 		}
 	}
 	return nil
@@ -69,19 +78,20 @@ func (r *run) listAll(ctx context.Context, iv interval.Interval) error {
 
 // supplement writes the manifest of one part that the chunk's own does not list.
 func (r *run) supplement(ctx context.Context, of *Manifest, part *blob.ListObject) error {
-	n, ok := r.layout.ParsePart(part.Key)
+	l, n, ok := r.layout.parseAnyPart(part.Key)
 	if !ok {
 		return errors.New("is not a part: the bucket was changed by something else")
 	}
-	f := &filling{run: r, chunk: Chunk{Interval: n.Interval}, seen: newIDs(), manifest: r.newManifest(Chunk{Interval: n.Interval})}
-	if err := f.recoverPart(ctx, part.Key); err != nil {
+	f := r.newFilling(Chunk{Interval: n.Interval})
+	f.manifest.Dataset = l.Dataset
+	if err := f.recoverPart(ctx, l, part.Key); err != nil {
 		return err
 	}
 	m := f.manifest
 	m.sum()
 	m.Supplement, m.Mode, m.Settled, m.Watermark = true, of.Mode, of.Settled, of.Watermark
 	m.FetchedAt = part.ModTime.UTC().Truncate(time.Millisecond)
-	err := r.writeManifest(ctx, r.layout.Supplement(n.Interval, 0, n.Part), m)
+	err := r.writeManifest(ctx, l.Supplement(n.Interval, 0, n.Part), m)
 	if errors.Is(err, object.ErrExists) {
 		return nil // another process has seen the same
 	}

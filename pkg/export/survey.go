@@ -29,32 +29,41 @@ type Inventory struct {
 	Unlisted []interval.Interval
 }
 
-// TakeInventory lists the dataset's manifests and parts.
+// TakeInventory lists the manifests and parts of the dataset and its siblings.
 func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, error) {
 	chunks := map[interval.Interval]*tally{}
 	supplements := map[interval.Interval]int{}
-	err := list(ctx, b, l.ManifestPrefix(), func(o *blob.ListObject) {
-		if n, ok := l.ParseManifest(o.Key); ok && n.Revision == 0 {
-			chunks[n.Interval] = &tally{manifest: o.Size}
-		} else if n, ok := l.ParseSupplement(o.Key); ok && n.Revision == 0 {
-			supplements[n.Interval]++
-		}
-	})
-	if err != nil {
-		return Inventory{}, err
-	}
 	open := map[interval.Interval]bool{}
-	err = list(ctx, b, l.DataPrefix(), func(o *blob.ListObject) {
-		n, ok := l.ParsePart(o.Key)
-		if !ok || n.Revision != 0 {
-			return
+	// All manifests first: a chunk that is committed meanwhile is then open at
+	// worst, which is looked at again.
+	for i, l := range l.family() {
+		err := list(ctx, b, l.ManifestPrefix(), func(o *blob.ListObject) {
+			if n, ok := l.ParseManifest(o.Key); ok && n.Revision == 0 && i == 0 {
+				chunks[n.Interval] = &tally{manifest: o.Size}
+			} else if n, ok := l.ParseSupplement(o.Key); ok && n.Revision == 0 {
+				supplements[n.Interval]++
+			}
+		})
+		if err != nil {
+			return Inventory{}, err
 		}
-		if t := chunks[n.Interval]; t != nil {
-			t.parts++
-		} else {
-			open[n.Interval] = true
+	}
+	for _, l := range l.family() {
+		err := list(ctx, b, l.DataPrefix(), func(o *blob.ListObject) {
+			n, ok := l.ParsePart(o.Key)
+			if !ok || n.Revision != 0 {
+				return
+			}
+			if t := chunks[n.Interval]; t != nil {
+				t.parts++
+			} else {
+				open[n.Interval] = true
+			}
+		})
+		if err != nil {
+			return Inventory{}, err
 		}
-	})
+	}
 	inv := Inventory{Committed: sorted(maps.Keys(chunks)), Open: sorted(maps.Keys(open))}
 	for _, iv := range inv.Committed {
 		t := chunks[iv]
@@ -63,7 +72,7 @@ func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, er
 			inv.Unlisted = append(inv.Unlisted, iv)
 		}
 	}
-	return inv, err
+	return inv, nil
 }
 
 func list(ctx context.Context, b *blob.Bucket, prefix string, fn func(*blob.ListObject)) error {

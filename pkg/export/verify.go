@@ -142,7 +142,9 @@ func (c *check) stray(key, why string) {
 }
 
 // key is the name of a part's object.
-func (c *check) key(p *partCheck) string { return c.layout.Part(p.chunk.interval, 0, p.number) }
+func (c *check) key(p *partCheck) string {
+	return c.layout.family()[p.sibling].Part(p.chunk.interval, 0, p.number)
+}
 
 // read counts a part that was read.
 func (c *check) read(p *partCheck, records int64, raw int64) {

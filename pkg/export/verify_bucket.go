@@ -23,23 +23,31 @@ type chunkCheck struct {
 	// known of parts that no other manifest lists.
 	unreadable bool
 	supplement bool // a supplement is there
-	parts      map[int]*partCheck
+	parts      map[partName]*partCheck
 }
 
-// part finds or adds the part of the number.
-func (c *chunkCheck) part(number int) *partCheck {
-	p := c.parts[number]
+// A partName tells the parts of a chunk apart: by where they stand in the
+// family of its dataset, and by number.
+type partName struct{ sibling, number int }
+
+func comparePartNames(a, b partName) int {
+	return cmp.Or(cmp.Compare(a.sibling, b.sibling), cmp.Compare(a.number, b.number))
+}
+
+// part finds or adds the part of the name.
+func (c *chunkCheck) part(n partName) *partCheck {
+	p := c.parts[n]
 	if p == nil {
-		p = &partCheck{chunk: c, number: number, size: -1}
-		c.parts[number] = p
+		p = &partCheck{chunk: c, partName: n, size: -1}
+		c.parts[n] = p
 	}
 	return p
 }
 
 // A partCheck is what is known of a part.
 type partCheck struct {
-	chunk  *chunkCheck
-	number int
+	chunk *chunkCheck
+	partName
 	size   int64  // of the object; -1 if it is not there
 	md5    string // of the object, where the store says it, as bytes
 	listed bool   // in a manifest, which says claim
@@ -48,9 +56,10 @@ type partCheck struct {
 
 // A manifestObject is a manifest that was listed.
 type manifestObject struct {
-	name Name
-	key  string
-	size int64
+	layout Layout
+	name   Name
+	key    string
+	size   int64
 }
 
 // manifestReaders is how many manifests are read at once: they are small, and
@@ -64,7 +73,7 @@ func (c *check) survey(ctx context.Context) error {
 	chunk := func(n Name) *chunkCheck {
 		ch := chunks[n.Interval]
 		if ch == nil {
-			ch = &chunkCheck{interval: n.Interval, parts: map[int]*partCheck{}}
+			ch = &chunkCheck{interval: n.Interval, parts: map[partName]*partCheck{}}
 			chunks[n.Interval] = ch
 		}
 		return ch
@@ -115,36 +124,48 @@ func (c *check) wanted(key string, n Name) bool {
 
 func (c *check) listManifests(ctx context.Context, chunk func(Name) *chunkCheck) ([]manifestObject, error) {
 	var all []manifestObject
-	err := list(ctx, c.Bucket, c.layout.ManifestPrefix(), func(o *blob.ListObject) {
-		n, own := c.layout.ParseManifest(o.Key)
-		supplement := false
-		if !own {
-			n, supplement = c.layout.ParseSupplement(o.Key)
+	for i, l := range c.layout.family() {
+		err := list(ctx, c.Bucket, l.ManifestPrefix(), func(o *blob.ListObject) {
+			n, own := l.ParseManifest(o.Key)
+			own = own && i == 0 // siblings have supplements only
+			supplement := false
+			if !own {
+				n, supplement = l.ParseSupplement(o.Key)
+			}
+			switch {
+			case !own && !supplement:
+				c.stray(o.Key, "is no manifest")
+			case c.wanted(o.Key, n):
+				ch := chunk(n)
+				ch.committed = ch.committed || own
+				ch.supplement = ch.supplement || supplement
+				all = append(all, manifestObject{layout: l, name: n, key: o.Key, size: o.Size})
+			}
+		})
+		if err != nil {
+			return nil, err
 		}
-		switch {
-		case !own && !supplement:
-			c.stray(o.Key, "is no manifest")
-		case c.wanted(o.Key, n):
-			ch := chunk(n)
-			ch.committed = ch.committed || own
-			ch.supplement = ch.supplement || supplement
-			all = append(all, manifestObject{name: n, key: o.Key, size: o.Size})
-		}
-	})
-	return all, err
+	}
+	return all, nil
 }
 
 func (c *check) listParts(ctx context.Context, chunk func(Name) *chunkCheck) error {
-	return list(ctx, c.Bucket, c.layout.DataPrefix(), func(o *blob.ListObject) {
-		n, ok := c.layout.ParsePart(o.Key)
-		switch {
-		case !ok:
-			c.stray(o.Key, "is no part: its name is none that this program gives")
-		case c.wanted(o.Key, n):
-			p := chunk(n).part(n.Part)
-			p.size, p.md5 = o.Size, string(o.MD5)
+	for i, l := range c.layout.family() {
+		err := list(ctx, c.Bucket, l.DataPrefix(), func(o *blob.ListObject) {
+			n, ok := l.ParsePart(o.Key)
+			switch {
+			case !ok:
+				c.stray(o.Key, "is no part: its name is none that this program gives")
+			case c.wanted(o.Key, n):
+				p := chunk(n).part(partName{i, n.Part})
+				p.size, p.md5 = o.Size, string(o.MD5)
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
+	}
+	return nil
 }
 
 // readManifest reads a manifest. One that cannot be believed is reported, and
@@ -161,7 +182,7 @@ func (c *check) readManifest(ctx context.Context, m manifestObject) (*chunkClaim
 		c.large.Lock()
 		defer c.large.Unlock()
 	}
-	claim, err := readClaim(ctx, c.Bucket, c.layout, m.key, m.name, &c.Object)
+	claim, err := readClaim(ctx, c.Bucket, m.layout, m.key, m.name, &c.Object)
 	var unbelievable manifestError
 	switch {
 	case errors.As(err, &unbelievable):
@@ -185,10 +206,12 @@ func (c *check) claim(ch *chunkCheck, m manifestObject, claim *chunkClaim) {
 		ch.unreadable = true
 		return
 	}
-	for number, says := range claim.parts {
-		p := ch.part(number)
+	family := c.layout.family()
+	for name, says := range claim.parts {
+		l := m.layout.family()[name.sibling]
+		p := ch.part(partName{slices.Index(family, l), name.number})
 		if p.listed {
-			c.findings.add(Finding{Kind: BadManifest, Damage: true, Key: c.layout.Supplement(ch.interval, 0, number), Chunk: ch.interval,
+			c.findings.add(Finding{Kind: BadManifest, Damage: true, Key: l.Supplement(ch.interval, 0, name.number), Chunk: ch.interval,
 				Detail: "lists a part that the chunk's manifest lists too"})
 			continue
 		}
@@ -209,13 +232,16 @@ func (c *check) arrange() {
 			c.findings.add(Finding{Kind: BadManifest, Damage: true, Key: c.layout.Manifest(ch.interval, 0), Chunk: ch.interval,
 				Detail: "is not there, but a supplement to it is"})
 		}
-		next := 0 // the number that must come
-		for _, number := range slices.Sorted(maps.Keys(ch.parts)) {
-			if number != next && !ch.unreadable {
-				c.found(Missing, &partCheck{chunk: ch, number: next}, "is neither there nor listed, though a later part is")
+		next := partName{} // that must come
+		for _, n := range slices.SortedFunc(maps.Keys(ch.parts), comparePartNames) {
+			if n.sibling != next.sibling {
+				next = partName{sibling: n.sibling}
 			}
-			next = number + 1
-			c.arrangePart(ch.parts[number])
+			if n != next && !ch.unreadable {
+				c.found(Missing, &partCheck{chunk: ch, partName: next}, "is neither there nor listed, though a later part is")
+			}
+			next.number = n.number + 1
+			c.arrangePart(ch.parts[n])
 		}
 		ch.parts = nil
 	}

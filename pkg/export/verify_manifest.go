@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -191,7 +192,7 @@ type partClaim struct {
 
 // A chunkClaim is what a manifest says, as far as it can be believed.
 type chunkClaim struct {
-	parts    map[int]partClaim // by number
+	parts    map[partName]partClaim
 	problems []string
 }
 
@@ -209,36 +210,83 @@ func readClaim(ctx context.Context, b *blob.Bucket, l Layout, key string, n Name
 
 // claimOf is readClaim for a reader.
 func claimOf(r io.Reader, l Layout, n Name) (*chunkClaim, error) {
-	c := &chunkClaim{parts: map[int]partClaim{}}
-	var sum Manifest
+	c := &chunkClaim{parts: map[partName]partClaim{}}
+	var sum partSum
 	m, size, err := scanManifest(r, func(p Part) error {
-		if p.Records < 1 || p.RawBytes < 1 || p.Bytes < 1 || math.MaxInt64-sum.Records < p.Records ||
-			math.MaxInt64-sum.RawBytes < p.RawBytes || math.MaxInt64-sum.Bytes < p.Bytes {
+		if !sum.add(p) {
 			return manifestErrorf("lists %q with impossible sizes", clipText(p.Key))
 		}
-		sum.Records += p.Records
-		sum.RawBytes += p.RawBytes
-		sum.Bytes += p.Bytes
-		return c.take(p, l, n)
+		return c.take(p, 0, l, n)
 	})
+	if err == nil {
+		err = c.takeDiverted(m, l, n)
+	}
 	if err != nil {
 		return nil, err
 	}
-	c.check(m, &sum, l, n)
+	c.check(m, sum, l, n)
 	if size%tallyModulus != int64(len(c.parts)%tallyModulus) {
 		c.problem("has a size that does not tell the number of its parts")
 	}
 	return c, nil
 }
 
+// A partSum adds up parts.
+type partSum struct{ records, raw, bytes int64 }
+
+// add reports whether the part has sizes that a part can have.
+func (s *partSum) add(p Part) bool {
+	if p.Records < 1 || p.RawBytes < 1 || p.Bytes < 1 || math.MaxInt64-s.records < p.Records ||
+		math.MaxInt64-s.raw < p.RawBytes || math.MaxInt64-s.bytes < p.Bytes {
+		return false
+	}
+	s.records += p.Records
+	s.raw += p.RawBytes
+	s.bytes += p.Bytes
+	return true
+}
+
+// takeDiverted takes the parts of the siblings.
+func (c *chunkClaim) takeDiverted(m *Manifest, l Layout, n Name) error {
+	if n.Part >= 0 && len(m.Diverted) > 0 {
+		return manifestErrorf("lists diverted records, which a supplement does not")
+	}
+	for _, d := range m.Diverted {
+		sibling := slices.IndexFunc(l.family(), func(l Layout) bool { return l.Dataset == d.Dataset })
+		if sibling <= 0 {
+			return manifestErrorf("speaks of %q, which is no sibling of its dataset", clipText(d.Dataset))
+		}
+		var sum partSum
+		for _, p := range d.Parts {
+			if !sum.add(p) {
+				return manifestErrorf("lists %q with impossible sizes", clipText(p.Key))
+			}
+			if err := c.take(p, sibling, l, n); err != nil {
+				return err
+			}
+		}
+		if (partSum{d.Records, d.RawBytes, d.Bytes}) != sum {
+			c.problem("says other sums of %s than its parts", d.Dataset)
+		}
+		var reasons int64
+		for _, n := range d.Reasons {
+			reasons += n
+		}
+		if reasons != d.Records {
+			c.problem("gives reasons for %d of %d records of %s", reasons, d.Records, d.Dataset)
+		}
+	}
+	return nil
+}
+
 // take takes a part that the manifest lists. Each takes its name's length in
 // the manifest, and is taken once, so that memory follows the manifest's size.
-func (c *chunkClaim) take(p Part, l Layout, n Name) error {
-	name, ok := l.ParsePart(p.Key)
+func (c *chunkClaim) take(p Part, sibling int, l Layout, n Name) error {
+	name, ok := l.family()[sibling].ParsePart(p.Key)
 	if !ok || name.Revision != n.Revision || !sameInterval(name.Interval, n.Interval) {
 		return manifestErrorf("lists %q, which is no part of the chunk", clipText(p.Key))
 	}
-	if _, twice := c.parts[name.Part]; twice {
+	if c.lists(partName{sibling, name.Part}) {
 		return manifestErrorf("lists %s twice", p.Key)
 	}
 	claim := partClaim{records: p.Records, raw: p.RawBytes, bytes: p.Bytes, first: p.First, last: p.Last}
@@ -256,7 +304,7 @@ func (c *chunkClaim) take(p Part, l Layout, n Name) error {
 	if !n.Interval.Contains(p.First) || !n.Interval.Contains(p.Last) || p.Last.Before(p.First) {
 		c.problem("lists %s with first and last starts outside of the chunk", p.Key)
 	}
-	c.parts[name.Part] = claim
+	c.parts[partName{sibling, name.Part}] = claim
 	return nil
 }
 
@@ -271,7 +319,7 @@ func (c *chunkClaim) problem(format string, args ...any) {
 
 // check holds the manifest against its name, its parts and itself. What it says
 // about where the data came from cannot be proved by the bucket.
-func (c *chunkClaim) check(m, sum *Manifest, l Layout, n Name) {
+func (c *chunkClaim) check(m *Manifest, sum partSum, l Layout, n Name) {
 	wrong := func(bad bool, format string, args ...any) {
 		if bad {
 			c.problem(format, args...)
@@ -282,10 +330,10 @@ func (c *chunkClaim) check(m, sum *Manifest, l Layout, n Name) {
 	wrong(!sameInterval(m.Interval.interval(), n.Interval), "speaks of %s", m.Interval.interval())
 	wrong(m.Revision != n.Revision, "speaks of revision %d", m.Revision)
 	wrong(m.Supplement != (n.Part >= 0), "says supplement %v", m.Supplement)
-	wrong(n.Part >= 0 && (len(c.parts) != 1 || !c.lists(n.Part)), "does not list the part of its name alone")
-	wrong(m.Records != sum.Records, "says %d records, its parts %d", m.Records, sum.Records)
-	wrong(m.RawBytes != sum.RawBytes, "says %d raw bytes, its parts %d", m.RawBytes, sum.RawBytes)
-	wrong(m.Bytes != sum.Bytes, "says %d bytes, its parts %d", m.Bytes, sum.Bytes)
+	wrong(n.Part >= 0 && (len(c.parts) != 1 || !c.lists(partName{0, n.Part})), "does not list the part of its name alone")
+	wrong(m.Records != sum.records, "says %d records, its parts %d", m.Records, sum.records)
+	wrong(m.RawBytes != sum.raw, "says %d raw bytes, its parts %d", m.RawBytes, sum.raw)
+	wrong(m.Bytes != sum.bytes, "says %d bytes, its parts %d", m.Bytes, sum.bytes)
 	wrong(m.Dropped.Foreign < 0 || m.Dropped.Duplicate < 0, "counts less than nothing as dropped")
 	wrong(m.Settled != (m.Watermark != nil && !m.Watermark.Before(n.Interval.End)), "says settled %v, which its watermark denies", m.Settled)
 	wrong(m.Mode != "" && m.Mode != "job" && m.Mode != "query", "says mode %q", m.Mode)
@@ -296,4 +344,4 @@ func (c *chunkClaim) check(m, sum *Manifest, l Layout, n Name) {
 
 func sameInterval(a, b interval.Interval) bool { return a.Start.Equal(b.Start) && a.End.Equal(b.End) }
 
-func (c *chunkClaim) lists(part int) bool { _, ok := c.parts[part]; return ok }
+func (c *chunkClaim) lists(n partName) bool { _, ok := c.parts[n]; return ok }
