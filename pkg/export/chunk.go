@@ -38,7 +38,7 @@ func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 			return nil, r.listAll(ctx, c.Interval)
 		}
 		m, err := r.attempt(ctx, c)
-		if !errors.Is(err, object.ErrExists) {
+		if !errors.Is(err, object.ErrExists) && err != errCommitted {
 			return m, err
 		}
 		r.log.InfoContext(ctx, "another process is at work on this chunk", "chunk", c.Interval)
@@ -47,13 +47,16 @@ func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 }
 
 // attempt goes once through the protocol: recover, fill, commit. It returns
-// object.ErrExists where another process got in between.
+// object.ErrExists or errCommitted where another process got in between.
 func (r *run) attempt(ctx context.Context, c Chunk) (*Manifest, error) {
 	f := r.newFilling(c)
-	if err := f.recover(ctx); err != nil {
-		return nil, fmt.Errorf("read the parts that are there: %w", err)
+	watched, end := r.watch.begin(ctx, c.Interval)
+	err := f.gather(watched)
+	if context.Cause(watched) == errCommitted {
+		err = errCommitted
 	}
-	if err := f.fill(ctx); err != nil {
+	end() // the manifest that comes now is our own
+	if err != nil {
 		return nil, err
 	}
 	f.manifest.seal(r.summary.Watermark)
@@ -62,6 +65,15 @@ func (r *run) attempt(ctx context.Context, c Chunk) (*Manifest, error) {
 		return nil, err
 	}
 	return f.manifest, nil
+}
+
+// gather brings all records of the chunk into parts: those that are there, and
+// those that the source has.
+func (f *filling) gather(ctx context.Context) error {
+	if err := f.recover(ctx); err != nil {
+		return fmt.Errorf("read the parts that are there: %w", err)
+	}
+	return f.fill(ctx)
 }
 
 // filling is one attempt to bring all records of a chunk into parts.

@@ -98,6 +98,8 @@ type Exporter struct {
 	Observer Observer
 	// Logger may be nil.
 	Logger *slog.Logger
+
+	unwatched bool // for tests that go through a run step by step
 }
 
 // Run exports the chunks of the plan that are not yet in the bucket, and says
@@ -121,7 +123,8 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 		return r.summary, err
 	}
 	if err = r.heal(ctx); err == nil {
-		err = r.work(ctx, r.order(ctx, todo))
+		company := r.hasCompany(ctx)
+		err = r.work(ctx, order(todo, company), company)
 	}
 	r.summary.close(ctx, err)
 	if endErr := r.end(ctx); err == nil {
@@ -136,6 +139,7 @@ type run struct {
 	plan    Plan
 	layout  Layout
 	gate    *gate
+	watch   watch
 	log     *slog.Logger
 	observe func(Event)
 	// unlisted are committed chunks with parts that no manifest lists.
@@ -191,12 +195,8 @@ func orDefault[T int | int64](v, byDefault T) T {
 // newest. With others at work on the same range it begins somewhere in between:
 // processes that all begin at the same end would read the same chunks, and all
 // but one of them for nothing.
-func (r *run) order(ctx context.Context, todo []Chunk) []Chunk {
-	if len(todo) < 2 {
-		return todo
-	}
-	company, err := r.company(ctx)
-	if err != nil || !company { // it matters for speed alone
+func order(todo []Chunk, company bool) []Chunk {
+	if len(todo) < 2 || !company {
 		return todo
 	}
 	first := rand.N(len(todo))
@@ -204,7 +204,13 @@ func (r *run) order(ctx context.Context, todo []Chunk) []Chunk {
 }
 
 // work feeds the chunks to the workers and waits for them.
-func (r *run) work(ctx context.Context, todo []Chunk) error {
+func (r *run) work(ctx context.Context, todo []Chunk, company bool) error {
+	watching, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	watcher.Go(func() { r.keepWatch(watching, company) })
+	defer watcher.Wait()
+	defer stop()
+
 	group, ctx := errgroup.WithContext(ctx)
 	chunks := make(chan Chunk)
 	group.Go(func() error {

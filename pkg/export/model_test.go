@@ -164,6 +164,7 @@ func (c *checker) start(w *modelWorld, name string, s modelSource, free bool) *p
 	p := &process{name: name, records: s.lines(), cancel: cancel, world: w, free: free}
 	b := blob.NewBucket(modelBucket{p: p})
 	e := &export.Exporter{Source: s, Bucket: b, Workers: 1, GzipLevel: 1, PartRawBytes: modelPart, Mode: "job"}
+	export.Unwatched(e)
 	go func() {
 		summary, err := e.Run(ctx, plan(1, interval.Day))
 		w.mu.Lock()

@@ -212,6 +212,13 @@ func (r *run) company(ctx context.Context) (bool, error) {
 	return len(running) > 0, err
 }
 
+// hasCompany is company where it matters for speed alone: an error counts as
+// none.
+func (r *run) hasCompany(ctx context.Context) bool {
+	company, err := r.company(ctx)
+	return err == nil && company
+}
+
 // endTimeout bounds the writing of the summary after a run was stopped, so that
 // a process that was asked to end does so within its grace period.
 const endTimeout = 5 * time.Second
