@@ -25,12 +25,15 @@ type Config struct {
 	// "client credentials".
 	ClientID     string
 	ClientSecret Secret
-	// RequestsPerMinute is the allowance of this process, over all callers and
-	// kinds of request. 0 means 300. It may be a fraction, as when many processes
-	// share one allowance.
+	// RequestsPerMinute is the allowance of the token, over all callers and kinds
+	// of request. 0 means 300. It may be a fraction. [Client.Allow] replaces it.
 	RequestsPerMinute float64
+	// Reserve is the part of the allowance that is left to others, from 0 to below
+	// 1. Share is the part of the rest that is for this process, where several
+	// share an allowance; 0 means all of it.
+	Reserve, Share float64
 	// Burst is how many requests may follow each other at once; a part of the
-	// allowance, not on top of it. 0 means a second's worth.
+	// allowance, not on top of it. 0 means 3 seconds' worth.
 	Burst int
 	// MaxRetryAfter caps what the server may ask to wait. 0 means 5 minutes.
 	MaxRetryAfter time.Duration
@@ -124,6 +127,9 @@ func New(cfg Config) (*Client, error) {
 	if !(cfg.RequestsPerMinute >= 0 && cfg.RequestsPerMinute <= 1e5) { // so written, it refuses NaN too
 		return nil, fmt.Errorf("%g requests per minute is no sensible allowance", cfg.RequestsPerMinute)
 	}
+	if !(cfg.Reserve >= 0 && cfg.Reserve < 1 && cfg.Share >= 0 && cfg.Share <= 1) {
+		return nil, fmt.Errorf("a reserve of %g and a share of %g are no parts of an allowance", cfg.Reserve, cfg.Share)
+	}
 	cfg = withDefaults(cfg)
 	if login.Scheme == "http" && !loopback(login.Hostname()) {
 		cfg.Logger.Warn("the client secret will be sent unencrypted", "host", login.Host)
@@ -132,7 +138,7 @@ func New(cfg Config) (*Client, error) {
 		cfg:     cfg,
 		api:     api,
 		login:   login,
-		limiter: newLimiter(cfg.RequestsPerMinute, cfg.Burst),
+		limiter: newLimiter(allowance{cfg.RequestsPerMinute, cfg.Reserve, cfg.Share, cfg.Burst}),
 		log:     cfg.Logger,
 	}
 	c.buffers.New = func() any { return new(buffer) }
@@ -151,7 +157,8 @@ func loopback(host string) bool {
 }
 
 func withDefaults(cfg Config) Config {
-	setDefault(&cfg.RequestsPerMinute, 300)
+	setDefault(&cfg.RequestsPerMinute, DefaultRequestsPerMinute)
+	setDefault(&cfg.Share, 1)
 	setDefault(&cfg.MaxRetryAfter, 5*time.Minute)
 	setDefault(&cfg.StallTimeout, time.Minute)
 	setDefault(&cfg.BodyTimeout, 10*time.Minute)
@@ -178,6 +185,17 @@ func setDefault[T int | int64 | float64 | time.Duration | string](field *T, valu
 func (c *Client) Close() {
 	if c.own != nil {
 		c.own.CloseIdleConnections()
+	}
+}
+
+// DefaultRequestsPerMinute is what the API allows a token unless the
+// organisation has agreed otherwise.
+const DefaultRequestsPerMinute = 300
+
+// Allow replaces Config.RequestsPerMinute by what has become known since.
+func (c *Client) Allow(perMinute float64) {
+	if perMinute > 0 {
+		c.limiter.allow(perMinute)
 	}
 }
 
@@ -246,14 +264,15 @@ func (c *Client) send(ctx context.Context, r *request, buf *buffer) (rep reply, 
 		defer c.buffers.Put(buf)
 	}
 	err = c.try(ctx, r, func(attempt int) error {
-		token, waited, err := c.admit(ctx)
+		token, pass, waited, err := c.admit(ctx)
 		if err != nil {
 			return stop{err}
 		}
+		defer pass.answered()
 		x := Exchange{Kind: r.kind, Attempt: attempt, Waited: waited}
 		last, cancel := linger(ctx, r.linger)
 		defer cancel()
-		rep, err = c.exchange(last, r, token, buf, &x)
+		rep, err = c.exchange(last, r, token, pass, buf, &x)
 		c.observe(x)
 		if x.Status == http.StatusUnauthorized {
 			c.tokens.forget(token)
@@ -263,20 +282,21 @@ func (c *Client) send(ctx context.Context, r *request, buf *buffer) (rep reply, 
 	return rep, err
 }
 
-// admit returns a token and when the request may be sent. The token comes first,
-// because a place in the limiter is for now; a pause may outlast the token.
-func (c *Client) admit(ctx context.Context) (token, time.Duration, error) {
+// admit returns a token and a pass when the request may be sent. The token comes
+// first, because a pass is for now; a pause may outlast the token.
+func (c *Client) admit(ctx context.Context) (token, *pass, time.Duration, error) {
 	var waited time.Duration
 	for last := false; ; last = true {
 		tok, err := c.tokens.get(ctx)
 		if err != nil {
-			return token{}, waited, err
+			return token{}, nil, waited, err
 		}
-		w, err := c.limiter.wait(ctx)
+		p, w, err := c.limiter.wait(ctx)
 		waited += w
 		if err != nil || last || tok.fresh(time.Now()) {
-			return tok, waited, err
+			return tok, p, waited, err
 		}
+		p.answered() // it was not used
 	}
 }
 
@@ -309,7 +329,7 @@ func (c *Client) try(ctx context.Context, r *request, attempt func(n int) error)
 		}
 		c.logRetry(r, err, n, wait)
 		if pausesAll(err) {
-			c.limiter.pause(wait)
+			c.limiter.throttled(wait)
 			wait = 0
 		}
 		if sleep(ctx, wait) != nil {

@@ -13,11 +13,11 @@ import (
 )
 
 // exchange makes one attempt, and notes in x how it went.
-func (c *Client) exchange(ctx context.Context, r *request, tok token, buf *buffer, x *Exchange) (reply, error) {
+func (c *Client) exchange(ctx context.Context, r *request, tok token, p *pass, buf *buffer, x *Exchange) (reply, error) {
 	start := time.Now()
 	w := newWatch(ctx, c.cfg.StallTimeout)
 	defer w.stop()
-	rep, err := c.roundTrip(w, r, tok, buf, x)
+	rep, err := c.roundTrip(w, r, tok, p, buf, x)
 	x.Took = time.Since(start)
 	if err == nil {
 		return rep, nil
@@ -39,7 +39,7 @@ func (c *Client) exchange(ctx context.Context, r *request, tok token, buf *buffe
 }
 
 // roundTrip sends the request and reads the answer whole.
-func (c *Client) roundTrip(w *watch, r *request, tok token, buf *buffer, x *Exchange) (reply, error) {
+func (c *Client) roundTrip(w *watch, r *request, tok token, p *pass, buf *buffer, x *Exchange) (reply, error) {
 	req, err := c.build(w.ctx, r, tok)
 	if err != nil {
 		return reply{}, err
@@ -51,8 +51,9 @@ func (c *Client) roundTrip(w *watch, r *request, tok token, buf *buffer, x *Exch
 	defer resp.Body.Close()
 	rep := reply{status: resp.StatusCode, correlationID: correlationID(resp.Header)}
 	x.Status, x.CorrelationID = rep.status, rep.correlationID
-	if pause := c.limiter.obey(resp.Header, c.cfg.MaxRetryAfter); pause > 0 {
-		c.log.Info("the window of requests is used up, pausing", "op", r.op, "wait", pause.String())
+	p.answered()
+	if pause := c.limiter.obey(resp.Header, rep.status, c.cfg.MaxRetryAfter); pause > 0 {
+		c.log.Debug("the window of requests is used up, pausing", "op", r.op, "wait", pause.String())
 	}
 	body := w.reader(resp.Body, c.cfg.BodyTimeout)
 	if rep.status < 200 || rep.status > 299 {

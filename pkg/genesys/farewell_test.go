@@ -168,11 +168,11 @@ func TestJobsAreDeletedInTurn(t *testing.T) {
 		f := threePages()
 		c := f.client(t, func(cfg *Config) { cfg.RequestsPerMinute = 60 })
 		for range 15 {
-			go c.limiter.wait(t.Context())
+			go letThrough(c.limiter, t.Context())
 		}
 		for range c.Jobs(JobOptions{}).Pages(t.Context(), day(1)) {
 			for range 15 {
-				go c.limiter.wait(t.Context())
+				go letThrough(c.limiter, t.Context())
 			}
 			synctest.Wait()
 			break

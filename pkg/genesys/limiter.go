@@ -2,101 +2,207 @@ package genesys
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
-	"net/http"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
+// An allowance is how many requests a minute a limiter may let through.
+type allowance struct {
+	perMinute float64 // what the token may make, as configured
+	reserve   float64 // the part of it that is left to others, from 0 to below 1
+	share     float64 // of the rest, the part that is this process's, above 0 to 1
+	burst     int     // how many may follow each other at once; 0: what 3 seconds bring
+}
+
 // A limiter lets requests through one by one: never more in any 60 seconds than
-// the allowance, and none at all during a pause.
+// the allowance, wherever those begin, and none at all during a pause.
+//
+// It holds to the allowance as the server counts, who sees a request at some
+// time between its sending and its answer: a request has its place in the window
+// from when it is sent until 60 seconds after it was answered. So at the moment
+// when the last request of any 60 seconds is sent, all the others that arrive in
+// them have their places still, and places there are as many as allowed. How
+// long requests travel, and how unevenly, does not matter.
+//
+// Within the window a pace keeps requests apart; a pause of the callers' own may
+// be made good by a short burst.
 type limiter struct {
-	own   float64 // the allowance that was configured, in requests a minute
-	burst int     // the burst that was wished for
-	turn  chan struct{}
-	rate  *rate.Limiter
+	turn chan struct{} // held by the caller at the head of the line
+	news chan struct{} // tells it that something has changed
 
-	mu      sync.Mutex
-	until   time.Time // end of the pause
-	allowed float64   // the allowance in force: own, or less if the server says so
+	mu     sync.Mutex
+	grant  allowance
+	window window
+	next   time.Time // when the pace lets the next request through, but for the burst
+	until  time.Time // end of the pause
+	others neighbours
+	brake  brake
 }
 
-func newLimiter(perMinute float64, burst int) *limiter {
-	return &limiter{
-		own:     perMinute,
-		burst:   burst,
-		allowed: perMinute,
-		turn:    make(chan struct{}, 1),
-		rate:    rate.NewLimiter(budget(perMinute, burst)),
-	}
+func newLimiter(a allowance) *limiter {
+	return &limiter{grant: a, turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}
 }
 
-// budget turns an allowance per minute into a token bucket that keeps it in any
-// window of 60 seconds, wherever the window begins: burst + 60·rate <= perMinute.
-// A wish for a burst is granted up to half of the allowance; without one it is
-// what a second brings, because each request of the burst costs one a minute of
-// the steady rate. Below two a minute the law leaves no rate, so requests are
-// then set at least a minute apart: one in each window.
-func budget(perMinute float64, wish int) (perSecond rate.Limit, burst int) {
-	if perMinute < 2 {
-		return rate.Limit(min(perMinute, 1) / 60), 1
-	}
-	if wish <= 0 {
-		wish = int(perMinute / 60)
-	}
-	burst = max(1, min(wish, int(perMinute/2)))
-	return rate.Limit((perMinute - float64(burst)) / 60), burst
+// A pass lets one request through.
+type pass struct {
+	l    *limiter
+	once sync.Once
+}
+
+// answered says that the server has seen the request for sure: its answer has
+// come, or never will. It is called once at least, and may be called again.
+func (p *pass) answered() {
+	p.once.Do(func() {
+		p.l.mu.Lock()
+		defer p.l.mu.Unlock()
+		p.l.window.answered(time.Now())
+		p.l.tell()
+	})
 }
 
 // wait returns when one request may be sent, and how long that took. Callers
-// are served in the order they came. If ctx ends first, the place is given back
-// and the error is the cause.
+// are served in the order they came. If ctx ends first, the error is the cause.
+// The caller must say when the request was answered.
 //
-// Only the caller at the head holds a reservation: so a lower rate, a pause and
-// a cancelled caller take effect at once, for everybody behind it.
-func (l *limiter) wait(ctx context.Context) (time.Duration, error) {
+// Only the caller at the head looks at the state, and takes its place in the
+// window when it leaves: so a lower rate, a pause and a cancelled caller take
+// effect at once, for everybody behind it.
+func (l *limiter) wait(ctx context.Context) (*pass, time.Duration, error) {
 	start := time.Now()
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return nil, 0, context.Cause(ctx)
 	}
 	select {
 	case l.turn <- struct{}{}:
 	case <-ctx.Done():
-		return time.Since(start), context.Cause(ctx)
+		return nil, time.Since(start), context.Cause(ctx)
 	}
 	defer func() { <-l.turn }()
 	for {
-		if err := sleep(ctx, l.pauseLeft()); err != nil {
-			return time.Since(start), err
+		wait := l.admit(time.Now())
+		if wait <= 0 {
+			return &pass{l: l}, time.Since(start), nil
 		}
-		r := l.rate.Reserve()
-		if err := sleep(ctx, r.Delay()); err != nil {
-			r.Cancel()
-			return time.Since(start), err
+		if err := l.rest(ctx, wait); err != nil {
+			return nil, time.Since(start), err
 		}
-		if l.pauseLeft() <= 0 {
-			return time.Since(start), nil
-		}
-		// A pause began meanwhile. A place kept through it would come on top of
-		// the bucket, which fills up during the pause; so stand in line again.
 	}
+}
+
+// rest returns after d, or when there is news, or with the cause once ctx ends.
+func (l *limiter) rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.news:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// tell wakes the caller at the head, if there is one. The caller holds l.mu.
+func (l *limiter) tell() {
+	select {
+	case l.news <- struct{}{}:
+	default:
+	}
+}
+
+// admit takes a place for a request, or says how long there will be none.
+func (l *limiter) admit(now time.Time) (wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limit := l.limit(now)
+	gap := time.Duration(float64(time.Minute) / limit)
+	slack := gap * time.Duration(l.burst(limit)-1)
+	wait = max(l.until.Sub(now), l.next.Add(-slack).Sub(now),
+		l.window.full(now, places(limit)), l.others.hold(now, l.window.open))
+	if wait > 0 {
+		return wait
+	}
+	if l.next.Before(now) {
+		l.next = now
+	}
+	l.next = l.next.Add(gap)
+	l.window.open++
+	return 0
+}
+
+// places is the number of requests that a limit lets into a window.
+func places(limit float64) int { return max(1, int(limit+1e-9)) }
+
+// burst is how many requests may follow each other at once.
+func (l *limiter) burst(limit float64) int {
+	wish := l.grant.burst
+	if wish <= 0 {
+		wish = int(limit / 20)
+	}
+	return max(1, min(wish, int(limit/2)))
+}
+
+// own is this process's part of the allowance, in requests a minute.
+func (l *limiter) own() float64 {
+	perMinute := l.grant.perMinute
+	if l.others.allowed > 0 {
+		perMinute = min(perMinute, l.others.allowed)
+	}
+	return perMinute * (1 - l.grant.reserve) * l.grant.share
+}
+
+// floor is the part of its own share that a process never goes below, so that
+// neither neighbours nor refusals starve it.
+const floor = 0.1
+
+// limit is how many requests a minute may be sent now: its own part, less what
+// others are taking from it, less the brake.
+func (l *limiter) limit(now time.Time) float64 {
+	own := l.own()
+	limit := own * l.brake.factor(now)
+	if left, known := l.others.left(now); known {
+		limit = min(limit, left)
+	}
+	return max(limit, own*floor)
 }
 
 // pause lets nobody through for d, and a little longer by chance, so that
 // several processes that were paused together do not come back together. It
-// never shortens a pause.
+// never shortens a pause. Behind it requests begin at the pace, without a burst.
 func (l *limiter) pause(d time.Duration) {
 	spread := min(max(d/10, 250*time.Millisecond), 5*time.Second)
-	until := time.Now().Add(d + rand.N(spread))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if until.After(l.until) {
-		l.until = until
+	l.pauseUntil(time.Now().Add(d + rand.N(spread)))
+}
+
+func (l *limiter) pauseUntil(until time.Time) {
+	if !until.After(l.until) {
+		return
 	}
+	l.until = until
+	limit := l.limit(until)
+	slack := float64(time.Minute) / limit * float64(l.burst(limit)-1)
+	if next := until.Add(time.Duration(slack)); next.After(l.next) {
+		l.next = next
+	}
+	l.tell()
+}
+
+// throttled pauses everybody because of a 429 that concerns everybody: for d at
+// least, and for longer the more of them come one after the other. An answer to
+// a request that was sent before the pause at hand is no new reason.
+func (l *limiter) throttled(d time.Duration) {
+	now := time.Now()
+	spread := min(max(d/10, 250*time.Millisecond), 5*time.Second)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.After(l.until) {
+		d = max(d, l.brake.step(now))
+	}
+	l.pauseUntil(now.Add(d + rand.N(spread)))
 }
 
 func (l *limiter) pauseLeft() time.Duration {
@@ -105,46 +211,100 @@ func (l *limiter) pauseLeft() time.Duration {
 	return time.Until(l.until)
 }
 
-// obey reads what the server says about its window, where it says so: a smaller
-// allowance replaces ours, and a window that is used up is waited out, longest
-// for limit. It returns the length of such a pause.
-func (l *limiter) obey(h http.Header, limit time.Duration) time.Duration {
-	allowed, ok := headerNumber(h, "Inin-Ratelimit-Allowed")
-	if !ok || allowed < 1 {
-		return 0
-	}
-	l.lower(allowed)
-	count, ok := headerNumber(h, "Inin-Ratelimit-Count")
-	if !ok || count < allowed {
-		return 0
-	}
-	reset, ok := headerNumber(h, "Inin-Ratelimit-Reset")
-	if !ok || reset <= 0 {
-		return 0
-	}
-	d := capSeconds(reset, limit)
-	l.pause(d)
-	return d
-}
-
-// lower sets the allowance to what the server allows, at most to our own.
-func (l *limiter) lower(allowed float64) {
-	allowed = min(allowed, l.own)
+// allow replaces the allowance of the token.
+func (l *limiter) allow(perMinute float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if allowed == l.allowed {
-		return
-	}
-	l.allowed = allowed
-	perSecond, burst := budget(allowed, l.burst)
-	l.rate.SetLimit(perSecond)
-	l.rate.SetBurst(burst)
+	l.grant.perMinute = perMinute
+	l.tell()
 }
 
-// headerNumber reads a header that holds a number; ok is false if it does not.
-func headerNumber(h http.Header, name string) (n float64, ok bool) {
-	v, err := strconv.ParseInt(strings.TrimSpace(h.Get(name)), 10, 64)
-	return float64(v), err == nil
+// perMinute is the limit in force.
+func (l *limiter) perMinute() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limit(time.Now())
+}
+
+// A window knows which requests have a place in the last 60 seconds.
+type window struct {
+	open  int         // requests that are on their way
+	leave []time.Time // when those that were answered lose their place, in order
+}
+
+// hair makes up for clocks that do not run alike.
+const hair = 20 * time.Millisecond
+
+// answered moves a request from those on their way to those that leave.
+func (w *window) answered(now time.Time) {
+	w.open--
+	w.leave = append(w.leave, now.Add(windowLength+hair))
+}
+
+// full says how long the window has no place for another request.
+func (w *window) full(now time.Time, places int) time.Duration {
+	gone := 0
+	for gone < len(w.leave) && !w.leave[gone].After(now) {
+		gone++
+	}
+	w.leave = w.leave[gone:]
+	over := w.open + len(w.leave) - places // as many must leave, and one more
+	switch {
+	case over < 0:
+		return 0
+	case over >= len(w.leave): // some must be answered first, which is news
+		return time.Minute
+	}
+	return w.leave[over].Sub(now)
+}
+
+// A brake slows down where refusals come again and again, as they do where
+// others use the same allowance and no header tells of them.
+type brake struct {
+	shrunk float64   // the factor, as it was when last set; 0: never
+	set    time.Time // when
+	streak int       // refusals that followed each other, with little between
+	mark   time.Time // the first of the streak, or when the factor was last set
+	last   time.Time // the last one
+}
+
+const (
+	// streakGap is how long after a refusal the next one still belongs to it.
+	streakGap = 3 * time.Minute
+	// otherWindow is how far apart refusals are that are not of one window.
+	otherWindow = 45 * time.Second
+	// shrink is by how much the rate goes down, recovery what it wins back in a
+	// minute, and leastFactor where it stops.
+	shrink      = 0.75
+	recovery    = 0.05
+	leastFactor = 0.25
+	// longestStep bounds the pause that a streak asks for by itself.
+	longestStep = 15 * time.Second
+)
+
+// step notes a refusal, and returns how long to pause for it at least.
+func (b *brake) step(now time.Time) time.Duration {
+	if b.streak == 0 || now.Sub(b.last) > streakGap {
+		b.streak, b.mark = 0, now
+	}
+	b.streak++
+	b.last = now
+	if now.Sub(b.mark) >= otherWindow {
+		b.shrunk = max(b.factor(now)*shrink, leastFactor)
+		b.set, b.mark = now, now
+	}
+	if b.streak > 4 {
+		return longestStep
+	}
+	return min(time.Second<<(b.streak-1), longestStep)
+}
+
+// factor is what the rate is multiplied by.
+func (b *brake) factor(now time.Time) float64 {
+	if b.shrunk == 0 {
+		return 1
+	}
+	return math.Min(1, b.shrunk+recovery*now.Sub(b.set).Minutes())
 }
 
 // sleep returns after d, or with the cause once ctx ends.

@@ -102,10 +102,11 @@ func (c *Client) fetchToken(ctx context.Context) (token, error) {
 	r := request{op: opToken, kind: KindToken, method: http.MethodPost, path: tokenPath}
 	var tok token
 	err := c.try(ctx, &r, func(attempt int) error {
-		waited, err := c.limiter.wait(ctx)
+		pass, waited, err := c.limiter.wait(ctx)
 		if err != nil {
 			return stop{err}
 		}
+		defer pass.answered()
 		x := Exchange{Kind: KindToken, Attempt: attempt, Waited: waited}
 		tok, err = c.exchangeToken(ctx, &r, &x)
 		c.observe(x)
