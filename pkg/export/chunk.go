@@ -47,9 +47,11 @@ func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 }
 
 // attempt goes once through the protocol: recover, fill, commit. It returns
-// object.ErrExists or errCommitted where another process got in between.
+// object.ErrExists or errCommitted where another process got in between. It has
+// a turn from the first page on.
 func (r *run) attempt(ctx context.Context, c Chunk) (*Manifest, error) {
 	f := r.newFilling(c)
+	defer f.turn.end()
 	watched, end := r.watch.begin(ctx, c.Interval)
 	err := f.gather(watched)
 	if context.Cause(watched) == errCommitted {
@@ -81,6 +83,7 @@ type filling struct {
 	*run
 	chunk    Chunk
 	seen     *ids
+	turn     turn
 	manifest *Manifest
 	part     jsonl.Part
 	diverted []*diversion // to the siblings, in their order
@@ -226,10 +229,14 @@ func (f *filling) piece(ctx context.Context) (*[]byte, error) {
 		switch {
 		case !ok && ctx.Err() != nil:
 			return nil, context.Cause(ctx) // a source that stopped for it has not ended
-		case !ok:
-			return nil, errEnded
 		case err != nil:
 			return nil, err
+		}
+		if err := f.turn.await(ctx, f.turns); err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, errEnded
 		}
 		piece, err := f.take(ctx, page)
 		if err == nil {

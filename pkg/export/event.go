@@ -18,7 +18,8 @@ type Planned struct {
 	Chunks, Skipped, Postponed, Todo int
 }
 
-// ChunkStarted says that a worker has taken up a chunk.
+// ChunkStarted says that a chunk is begun: it is opened at the source, and then
+// waits for its turn. Up to Workers and Ahead together are at once.
 type ChunkStarted struct{ Chunk Chunk }
 
 // PageTaken says that a page of the source is whole and compressed. Its

@@ -60,6 +60,7 @@ type ObjectOptions = object.Options
 // Defaults of an Exporter.
 const (
 	DefaultWorkers      = 8
+	DefaultAhead        = 4
 	DefaultPartBytes    = 128 << 20 // compressed; inside what every loader recommends
 	DefaultPartRawBytes = 1 << 30
 	DefaultMaxRecord    = 4_000_000 // Redshift refuses JSON objects over 4 MB
@@ -80,6 +81,11 @@ type Exporter struct {
 	Object ObjectOptions
 	// Workers is the number of chunks in work at once.
 	Workers int
+	// Ahead is how many chunks more are opened at the source while the workers
+	// are busy: for sources that take time to give their first page. Such a chunk
+	// holds that page and nothing else, and writes nothing before it is its turn.
+	// 0 means DefaultAhead, a negative number none.
+	Ahead int
 	// GzipLevel is 1 (fast) to 9 (small); 0 means jsonl.DefaultLevel.
 	GzipLevel int
 	// PartBytes (compressed) and PartRawBytes bound a part: it is closed by
@@ -139,6 +145,7 @@ type run struct {
 	plan    Plan
 	layout  Layout
 	gate    *gate
+	turns   turns
 	watch   watch
 	log     *slog.Logger
 	observe func(Event)
@@ -155,6 +162,9 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 	}
 	cfg := *e
 	cfg.Workers = orDefault(e.Workers, DefaultWorkers)
+	if cfg.Ahead = max(e.Ahead, 0); e.Ahead == 0 {
+		cfg.Ahead = DefaultAhead
+	}
 	cfg.GzipLevel = orDefault(e.GzipLevel, jsonl.DefaultLevel)
 	cfg.PartBytes = orDefault(e.PartBytes, DefaultPartBytes)
 	cfg.PartRawBytes = orDefault(e.PartRawBytes, DefaultPartRawBytes)
@@ -167,6 +177,7 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 		Exporter: &cfg,
 		plan:     plan,
 		layout:   Layout{Dataset: plan.Dataset},
+		turns:    make(turns, cfg.Workers),
 		log:      e.Logger,
 		observe:  func(Event) {},
 	}
@@ -203,7 +214,8 @@ func order(todo []Chunk, company bool) []Chunk {
 	return slices.Concat(todo[first:], todo[:first])
 }
 
-// work feeds the chunks to the workers and waits for them.
+// work feeds the chunks to as many goroutines as there may be chunks begun, and
+// waits for them. Only Workers of them have a turn at any time.
 func (r *run) work(ctx context.Context, todo []Chunk, company bool) error {
 	watching, stop := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
@@ -224,7 +236,7 @@ func (r *run) work(ctx context.Context, todo []Chunk, company bool) error {
 		}
 		return nil
 	})
-	for range min(r.Workers, len(todo)) {
+	for range min(r.Workers+r.Ahead, len(todo)) {
 		group.Go(func() error {
 			for c := range chunks {
 				if err := r.export(ctx, c); err != nil {

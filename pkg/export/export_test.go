@@ -161,7 +161,7 @@ func TestFatalErrorStopsRun(t *testing.T) {
 	src := &source{all: conversations(100, 10), pageSize: 10, fault: func(interval.Interval, int, []byte) ([]byte, error) {
 		return nil, fatalError{}
 	}}
-	s, err := (&export.Exporter{Source: src, Bucket: b, Workers: 2}).Run(t.Context(), plan(10, interval.Day))
+	s, err := (&export.Exporter{Source: src, Bucket: b, Workers: 2, Ahead: -1}).Run(t.Context(), plan(10, interval.Day))
 	var stopped *export.StoppedError
 	if !errors.As(err, &stopped) || !errors.Is(err, fatalError{}) {
 		t.Fatalf("error %v", err)
