@@ -237,6 +237,9 @@ type request struct {
 	// patience, if not 0, is how long 429 may be answered; else a number of
 	// attempts sets the end.
 	patience time.Duration
+	// ownRoom has a 429 about jobs returned at once: the caller knows what to wait
+	// for.
+	ownRoom bool
 	// linger is how long an attempt under way may go on when the context has ended.
 	linger time.Duration
 }
@@ -324,7 +327,7 @@ func (c *Client) try(ctx context.Context, r *request, attempt func(n int) error)
 			return err
 		}
 		wait, again := t.next(err, time.Since(start), rand.Float64())
-		if !again {
+		if !again || r.ownRoom && crowded(err) {
 			return counted(err, n)
 		}
 		c.logRetry(r, err, n, wait)

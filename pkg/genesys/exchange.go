@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -147,5 +146,5 @@ func correlationID(h http.Header) string { return clean(h.Get("Inin-Correlation-
 // the way.
 func pausesAll(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return ok && classify(e.Status) == paced && !strings.Contains(e.LimitKey, "job")
+	return ok && classify(e.Status) == paced && !crowded(err)
 }

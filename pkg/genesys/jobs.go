@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/gcexport/gcexport/pkg/interval"
@@ -19,8 +21,6 @@ const (
 	opSubmit  = "submit job"
 	opResults = "read results"
 
-	firstPoll  = 2 * time.Second
-	longestGap = 30 * time.Second
 	// submitAttempts is small: a submission whose answer was lost leaves a job
 	// behind that nobody knows of.
 	submitAttempts = 3
@@ -41,8 +41,11 @@ type JobOptions struct {
 	// PageSize is the number of records asked for in a page. 0 means 1000.
 	PageSize int
 	// Concurrent is how many jobs may be in preparation at once, over all callers.
-	// 0 means 2.
+	// 0 means DefaultConcurrent.
 	Concurrent int
+	// SubmitsPerSecond is how many jobs may be submitted in a second, one after
+	// the other. 0 means 1.
+	SubmitsPerSecond float64
 	// Timeout is how long a job may take until its results are there, and how long
 	// its submission may wait while too many others run. 0 means 30 minutes.
 	Timeout time.Duration
@@ -56,24 +59,34 @@ type JobOptions struct {
 	PageAttempts int
 }
 
+// DefaultConcurrent is how many jobs are in preparation at once where nothing is
+// known of the organisation's limit.
+const DefaultConcurrent = 2
+
 // Jobs is the source that reads the results of asynchronous details jobs. It is
 // safe for concurrent use.
 type Jobs struct {
-	c     *Client
-	o     JobOptions
-	slots chan struct{}
+	c       *Client
+	o       JobOptions
+	slots   chan struct{}
+	waiting atomic.Int32  // callers that wait for a slot
+	turn    chan struct{} // held by the one who submits
+	next    time.Time     // when the next submission may be; of who has the turn
+	room    *room
+	polls   polls
 }
 
 // Jobs returns a source of the given options. Callers that share a limit of
 // concurrent jobs must share the source.
 func (c *Client) Jobs(o JobOptions) *Jobs {
 	setDefault(&o.PageSize, 1000)
-	setDefault(&o.Concurrent, 2)
+	setDefault(&o.Concurrent, DefaultConcurrent)
+	setDefault(&o.SubmitsPerSecond, 1)
 	setDefault(&o.Timeout, 30*time.Minute)
 	setDefault(&o.MaxResults, 300_000)
 	setDefault(&o.Floor, time.Hour)
 	o.Floor = max(o.Floor, time.Minute)
-	return &Jobs{c: c, o: o, slots: make(chan struct{}, o.Concurrent)}
+	return &Jobs{c: c, o: o, slots: make(chan struct{}, o.Concurrent), turn: make(chan struct{}, 1), room: newRoom()}
 }
 
 // Watermark returns the instant up to which jobs give complete data. A job that
@@ -139,19 +152,59 @@ func needless(err error) bool {
 // prepare submits a job and waits for its results. It holds a slot until the
 // server has no more work with the job.
 func (j *Jobs) prepare(ctx, last context.Context, iv interval.Interval) (id string, err error) {
-	select {
-	case j.slots <- struct{}{}:
-		defer func() { <-j.slots }()
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
+	j.waiting.Add(1)
+	err = acquire(ctx, j.slots)
+	j.waiting.Add(-1)
+	if err != nil {
+		return "", err
 	}
+	defer func() { <-j.slots }()
 	if id, err = j.submit(ctx, iv); err != nil {
 		return "", err
 	}
+	j.room.join()
+	defer j.room.leave()
 	if err = j.await(ctx, id, iv); err != nil && !needless(err) {
 		j.abandon(ctx, last, id)
 	}
 	return id, err
+}
+
+// acquire takes a place in the channel, unless ctx ends first.
+func acquire(ctx context.Context, places chan struct{}) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// submit submits a job: one at a time, as fast as is allowed. Where the API has
+// no room for it, it waits for one of ours to end, and for as long as a job may
+// take at most.
+func (j *Jobs) submit(ctx context.Context, iv interval.Interval) (id string, err error) {
+	if err := acquire(ctx, j.turn); err != nil {
+		return "", err
+	}
+	defer func() { <-j.turn }()
+	start := time.Now()
+	for n, wait := 1, time.Until(j.next); ; n++ {
+		if err := j.room.await(ctx, wait); err != nil {
+			return "", err
+		}
+		id, err = j.post(ctx, iv)
+		j.next = time.Now().Add(time.Duration(float64(time.Second) / j.o.SubmitsPerSecond))
+		if !crowded(err) {
+			return id, err
+		}
+		j.room.refused(err, time.Now())
+		wait = pacedWait(n, retryAfterOf(err), rand.Float64())
+		if time.Since(start)+wait > j.o.Timeout {
+			return "", err
+		}
+		j.c.log.Debug("no room for another job, waiting", "interval", iv.String(), "error", err)
+	}
 }
 
 // jobQuery is the body of a submission.
@@ -162,7 +215,8 @@ type jobQuery struct {
 	StartOfDay bool   `json:"startOfDayIntervalMatching,omitempty"`
 }
 
-func (j *Jobs) submit(ctx context.Context, iv interval.Interval) (id string, err error) {
+// post makes the submission.
+func (j *Jobs) post(ctx context.Context, iv interval.Interval) (id string, err error) {
 	var answer struct {
 		JobID string `json:"jobId"`
 	}
@@ -172,7 +226,7 @@ func (j *Jobs) submit(ctx context.Context, iv interval.Interval) (id string, err
 			Interval: iv.String(), Order: "asc", OrderBy: "conversationStart",
 			StartOfDay: iv.Start.Equal(midnight(iv.Start)),
 		},
-		into: &answer, attempts: submitAttempts, patience: j.o.Timeout, linger: lastWord,
+		into: &answer, attempts: submitAttempts, patience: j.o.Timeout, linger: lastWord, ownRoom: true,
 	}
 	rep, err := j.c.send(ctx, &r, nil)
 	if err != nil {
@@ -199,8 +253,11 @@ func (j *Jobs) await(ctx context.Context, id string, iv interval.Interval) error
 	limited, cancel := context.WithTimeoutCause(ctx, j.o.Timeout, errJobTimeout)
 	defer cancel()
 	e := &JobError{JobID: id, Interval: iv, State: "unknown"}
-	for gap := firstPoll; ; gap = min(gap*3/2, longestGap) {
+	submitted, unready := time.Now(), time.Duration(0)
+	j.polls.spend(submitted, j.c.limiter.perMinute(), true)
+	for n, gap := 1, j.polls.first(); ; n++ {
 		err := sleep(limited, gap)
+		asked := time.Since(submitted)
 		if err == nil {
 			err = j.poll(limited, e)
 		}
@@ -213,11 +270,23 @@ func (j *Jobs) await(ctx context.Context, id string, iv interval.Interval) error
 		case err != nil:
 			return asLost(err, "", iv, id)
 		case e.State == "FULFILLED":
+			j.polls.learn(asked, unready, j.part())
 			return nil
 		case ended(e.State):
 			return e
 		}
+		unready = asked
+		gap = max(j.polls.gap(n), j.polls.spend(time.Now(), j.c.limiter.perMinute(), false))
 	}
+}
+
+// part is the part of jobs that the first poll should find ended: it comes
+// early, and more often in vain, where jobs are waited for and requests are not.
+func (j *Jobs) part() float64 {
+	if j.waiting.Load() > 0 && !j.c.limiter.busy() {
+		return eager
+	}
+	return patient
 }
 
 // poll reads the state of the job into e.

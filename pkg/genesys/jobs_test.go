@@ -347,18 +347,19 @@ func TestJobsConcurrent(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFake(page("", "a"))
 				var mu sync.Mutex
-				polls, open, most := map[string]int{}, 0, 0
+				submitted, open, most := map[string]time.Time{}, 0, 0
 				f.always["submit"] = func(*http.Request) (*http.Response, error) {
 					mu.Lock()
 					defer mu.Unlock()
 					open++
+					submitted[fmt.Sprintf("%s/job-%d", jobsPath, len(submitted)+1)] = time.Now()
 					most = max(most, open)
 					return nil, nil
 				}
 				f.always["poll"] = func(r *http.Request) (*http.Response, error) {
 					mu.Lock()
 					defer mu.Unlock()
-					if polls[r.URL.Path]++; polls[r.URL.Path] < 3 {
+					if time.Since(submitted[r.URL.Path]) < 8*time.Second {
 						return state(200, "PENDING")(r)
 					}
 					open--

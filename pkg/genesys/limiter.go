@@ -219,6 +219,9 @@ func (l *limiter) allow(perMinute float64) {
 	l.tell()
 }
 
+// busy reports whether a request is waiting.
+func (l *limiter) busy() bool { return len(l.turn) > 0 }
+
 // perMinute is the limit in force.
 func (l *limiter) perMinute() float64 {
 	l.mu.Lock()
