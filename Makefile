@@ -27,7 +27,7 @@ NESTED := $(patsubst %/go.mod,%,$(wildcard tools/go.mod test/*/go.mod))
 TOOL := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-root test-stores test-sdk check fmt-check vet lint tidy-check arch vuln demo bench benchstat fuzz clean
+.PHONY: help build test test-root test-stores test-sdk check fmt-check vet lint tidy-check arch vuln demo bench bench-rate benchstat fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -86,6 +86,15 @@ demo: build ## export a month from the simulator into ./out
 
 bench: ## run all benchmarks (BENCH=regexp COUNT=6), to keep for benchstat
 	@$(GO) test -tags=$(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+
+# In virtual time: what it prints does not depend on the machine.
+bench-rate: ## show how requests are spent, scenario by scenario
+	@out=`$(GO) test -tags=$(TAGS) -count=1 -v ./test/rate 2>&1`; status=$$?; \
+	echo "| scenario                             | took    | requests | of 300  |    429s | share    | most in 60s | per job  | others |"; \
+	echo "|--------------------------------------|---------|----------|---------|---------|----------|-------------|----------|--------|"; \
+	echo "$$out" | sed -n 's/^.*_test.go:[0-9]*: |/|/p'; \
+	echo "of 300: of the allowance, in steady state; per job: requests besides its pages; others: requests a minute of the neighbour"; \
+	test $$status = 0 || { echo "$$out" | grep -v "RUN\|PASS\|: |"; exit $$status; }
 
 benchstat: ## compare two outputs of bench (OLD=file NEW=file)
 	@$(TOOL) benchstat $(OLD) $(NEW)

@@ -240,6 +240,8 @@ type request struct {
 	// ownRoom has a 429 about jobs returned at once: the caller knows what to wait
 	// for.
 	ownRoom bool
+	// urgent requests go before all that are not.
+	urgent bool
 	// linger is how long an attempt under way may go on when the context has ended.
 	linger time.Duration
 }
@@ -267,7 +269,7 @@ func (c *Client) send(ctx context.Context, r *request, buf *buffer) (rep reply, 
 		defer c.buffers.Put(buf)
 	}
 	err = c.try(ctx, r, func(attempt int) error {
-		token, pass, waited, err := c.admit(ctx)
+		token, pass, waited, err := c.admit(ctx, r.urgent)
 		if err != nil {
 			return stop{err}
 		}
@@ -287,14 +289,14 @@ func (c *Client) send(ctx context.Context, r *request, buf *buffer) (rep reply, 
 
 // admit returns a token and a pass when the request may be sent. The token comes
 // first, because a pass is for now; a pause may outlast the token.
-func (c *Client) admit(ctx context.Context) (token, *pass, time.Duration, error) {
+func (c *Client) admit(ctx context.Context, urgent bool) (token, *pass, time.Duration, error) {
 	var waited time.Duration
 	for last := false; ; last = true {
 		tok, err := c.tokens.get(ctx)
 		if err != nil {
 			return token{}, nil, waited, err
 		}
-		p, w, err := c.limiter.wait(ctx)
+		p, w, err := c.limiter.wait(ctx, urgent)
 		waited += w
 		if err != nil || last || tok.fresh(time.Now()) {
 			return tok, p, waited, err

@@ -183,6 +183,23 @@ func TestJobsAreDeletedInTurn(t *testing.T) {
 	})
 }
 
+// A job in preparation is deleted before the requests that stand in line.
+func TestUnfinishedJobsAreDeletedFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := threePages()
+		f.fail("poll", refuse(400))
+		c := f.client(t, func(cfg *Config) { cfg.RequestsPerMinute = 60 })
+		for range 30 {
+			go letThrough(c.limiter, t.Context())
+		}
+		synctest.Wait()
+		collect(c.Jobs(JobOptions{}).Pages(t.Context(), day(1)))
+		if p, d := f.calls("poll"), f.calls("delete"); len(d) != 1 || d[0].at.Sub(p[0].at) > 3*time.Second {
+			t.Errorf("%d polls, %v deleted", len(p), d)
+		}
+	})
+}
+
 // The limit of concurrent jobs costs waiting, and no more.
 func TestJobsLimit(t *testing.T) {
 	for _, tc := range []struct {

@@ -29,7 +29,7 @@ const (
 	// farewell is how long to try to delete a job once the context has ended, and
 	// lastWord how much of it is for the answer to a submission under way: it may
 	// name a job, which nobody would know of otherwise.
-	farewell = 5 * time.Second
+	farewell = 10 * time.Second
 	lastWord = 3 * time.Second
 	// courtesy is the same while there is time: others may stand at the limiter.
 	courtesy       = 30 * time.Second
@@ -112,7 +112,7 @@ func (j *Jobs) Watermark(ctx context.Context) (time.Time, error) { return j.c.Av
 //
 // An error ends the sequence. Wherever it ends before the last page of a job,
 // the job is deleted, as far as that takes no more than half a minute, and no
-// more than 5 seconds once the context has ended.
+// more than 10 seconds once the context has ended.
 func (j *Jobs) Pages(ctx context.Context, iv interval.Interval) iter.Seq2[*record.Page, error] {
 	return j.c.pages(iv, j.o.PageAttempts, func(f *feed) error {
 		r := &reading{Jobs: j, feed: f, left: jobsPerInterval}
@@ -132,7 +132,7 @@ func (j *Jobs) run(ctx context.Context, f *feed, bound int) (err error) {
 	read := false
 	defer func() { // also when the consumer panics
 		if !read && !needless(err) {
-			j.abandon(ctx, last, id)
+			j.abandon(ctx, last, id, false)
 		}
 	}()
 	read, err = j.drain(ctx, f, id, bound)
@@ -165,7 +165,7 @@ func (j *Jobs) prepare(ctx, last context.Context, iv interval.Interval) (id stri
 	j.room.join()
 	defer j.room.leave()
 	if err = j.await(ctx, id, iv); err != nil && !needless(err) {
-		j.abandon(ctx, last, id)
+		j.abandon(ctx, last, id, true)
 	}
 	return id, err
 }
@@ -310,8 +310,10 @@ func ended(state string) bool {
 
 // abandon deletes a job that nobody will read, so that it does not count
 // against the limit of concurrent jobs. ctx may have ended, and be why; last is
-// what remains of it then.
-func (j *Jobs) abandon(ctx, last context.Context, id string) {
+// what remains of it then. A job that is still in preparation counts against the
+// limit, so its deletion comes before that of results nobody reads, which expire
+// by themselves.
+func (j *Jobs) abandon(ctx, last context.Context, id string, unfinished bool) {
 	limit := courtesy
 	if ctx.Err() != nil {
 		limit = farewell
@@ -322,7 +324,7 @@ func (j *Jobs) abandon(ctx, last context.Context, id string) {
 	}
 	last, cancel := context.WithTimeout(last, limit)
 	defer cancel()
-	r := request{op: "delete job", kind: KindDelete, method: http.MethodDelete, path: jobPath(id), attempts: deleteAttempts}
+	r := request{op: "delete job", kind: KindDelete, method: http.MethodDelete, path: jobPath(id), attempts: deleteAttempts, urgent: unfinished}
 	if _, err := j.c.send(last, &r, nil); err != nil {
 		j.c.log.Info("an abandoned job is not deleted", "job", id, "error", err)
 	}

@@ -29,7 +29,8 @@ type allowance struct {
 // Within the window a pace keeps requests apart; a pause of the callers' own may
 // be made good by a short burst.
 type limiter struct {
-	turn chan struct{} // held by the caller at the head of the line
+	line chan struct{} // held by the first of the callers that are not urgent
+	turn chan struct{} // held by the caller at the head of all
 	news chan struct{} // tells it that something has changed
 
 	mu     sync.Mutex
@@ -42,7 +43,7 @@ type limiter struct {
 }
 
 func newLimiter(a allowance) *limiter {
-	return &limiter{grant: a, turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}
+	return &limiter{grant: a, line: make(chan struct{}, 1), turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}
 }
 
 // A pass lets one request through.
@@ -63,21 +64,25 @@ func (p *pass) answered() {
 }
 
 // wait returns when one request may be sent, and how long that took. Callers
-// are served in the order they came. If ctx ends first, the error is the cause.
+// are served in the order they came, urgent ones first. If ctx ends first, the error is the cause.
 // The caller must say when the request was answered.
 //
 // Only the caller at the head looks at the state, and takes its place in the
 // window when it leaves: so a lower rate, a pause and a cancelled caller take
 // effect at once, for everybody behind it.
-func (l *limiter) wait(ctx context.Context) (*pass, time.Duration, error) {
+func (l *limiter) wait(ctx context.Context, urgent bool) (*pass, time.Duration, error) {
 	start := time.Now()
 	if ctx.Err() != nil {
 		return nil, 0, context.Cause(ctx)
 	}
-	select {
-	case l.turn <- struct{}{}:
-	case <-ctx.Done():
-		return nil, time.Since(start), context.Cause(ctx)
+	if !urgent {
+		if err := acquire(ctx, l.line); err != nil {
+			return nil, time.Since(start), err
+		}
+		defer func() { <-l.line }()
+	}
+	if err := acquire(ctx, l.turn); err != nil {
+		return nil, time.Since(start), err
 	}
 	defer func() { <-l.turn }()
 	for {

@@ -19,7 +19,7 @@ func whole(perMinute float64) allowance { return allowance{perMinute: perMinute,
 
 // letThrough lets one request through and has it answered at once.
 func letThrough(l *limiter, ctx context.Context) (time.Duration, error) {
-	p, waited, err := l.wait(ctx)
+	p, waited, err := l.wait(ctx, false)
 	if err == nil {
 		p.answered()
 	}
@@ -38,7 +38,7 @@ func spend(l *limiter, callers int, length, latency time.Duration) []time.Time {
 	for range callers {
 		wg.Go(func() {
 			for {
-				p, _, err := l.wait(ctx)
+				p, _, err := l.wait(ctx, false)
 				if err != nil {
 					return
 				}

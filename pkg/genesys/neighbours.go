@@ -28,6 +28,10 @@ const (
 	// tolerance is the part of the window by which the count of others may be
 	// wrong before it costs us anything.
 	tolerance = 0.01
+	// lenience is the part of the window that is not kept for what others may yet
+	// send in it. Without any, processes that share an allowance would leave its
+	// last seconds to each other, and nobody would use them.
+	lenience = 0.02
 )
 
 // obey reads what the server says about its window, where it says so, and
@@ -125,7 +129,8 @@ func (n *neighbours) hold(now time.Time, open int) time.Duration {
 	if n.allowed == 0 || !now.Before(n.end) {
 		return 0
 	}
-	if n.used+n.coming(now)+n.own+float64(open)+1 <= n.allowed {
+	coming := max(0, n.coming(now)-n.allowed*lenience)
+	if n.used+coming+n.own+float64(open)+1 <= n.allowed {
 		return 0
 	}
 	return n.end.Sub(now)

@@ -102,7 +102,7 @@ func (c *Client) fetchToken(ctx context.Context) (token, error) {
 	r := request{op: opToken, kind: KindToken, method: http.MethodPost, path: tokenPath}
 	var tok token
 	err := c.try(ctx, &r, func(attempt int) error {
-		pass, waited, err := c.limiter.wait(ctx)
+		pass, waited, err := c.limiter.wait(ctx, false)
 		if err != nil {
 			return stop{err}
 		}

@@ -228,6 +228,13 @@ func (s *Server) AddFault(f Fault) {
 	s.faults = append(s.faults, &rule{Fault: f, seed: hash(s.opt.Seed, 'f', uint64(len(s.faults)), f.Seed)})
 }
 
+// ClearFaults ends all rules: from now on nothing goes wrong.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // match returns what goes wrong with a request, if anything.
 func (s *Server) match(x *exchange, kind Kind) Action {
 	s.mu.Lock()
