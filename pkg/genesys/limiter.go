@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // An allowance is how many requests a minute a limiter may let through.
@@ -36,14 +38,17 @@ type limiter struct {
 	mu     sync.Mutex
 	grant  allowance
 	window window
-	next   time.Time // when the pace lets the next request through, but for the burst
+	pace   *rate.Limiter
 	until  time.Time // end of the pause
+	calm   bool      // behind the pause, what the pace has saved up is not spent at once
 	others neighbours
 	brake  brake
 }
 
 func newLimiter(a allowance) *limiter {
-	return &limiter{grant: a, line: make(chan struct{}, 1), turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}
+	l := &limiter{grant: a, line: make(chan struct{}, 1), turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}
+	l.pace = rate.NewLimiter(rate.Limit(l.own()/60), l.burst(l.own()))
+	return l
 }
 
 // A pass lets one request through.
@@ -122,17 +127,21 @@ func (l *limiter) admit(now time.Time) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limit := l.limit(now)
-	gap := time.Duration(float64(time.Minute) / limit)
-	slack := gap * time.Duration(l.burst(limit)-1)
-	wait = max(l.until.Sub(now), l.next.Add(-slack).Sub(now),
-		l.window.full(now, places(limit)), l.others.hold(now, l.window.open))
+	wait = max(l.until.Sub(now), l.window.full(now, places(limit)), l.others.hold(now, l.window.open))
 	if wait > 0 {
 		return wait
 	}
-	if l.next.Before(now) {
-		l.next = now
+	l.pace.SetLimitAt(now, rate.Limit(limit/60))
+	l.pace.SetBurstAt(now, l.burst(limit))
+	if saved := int(l.pace.TokensAt(now)); l.calm && saved > 1 {
+		l.pace.AllowN(now, saved-1)
 	}
-	l.next = l.next.Add(gap)
+	l.calm = false
+	r := l.pace.ReserveN(now, 1)
+	if wait = r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now) // the place is for who is at the head when it comes
+		return wait
+	}
 	l.window.open++
 	return 0
 }
@@ -187,12 +196,7 @@ func (l *limiter) pauseUntil(until time.Time) {
 	if !until.After(l.until) {
 		return
 	}
-	l.until = until
-	limit := l.limit(until)
-	slack := float64(time.Minute) / limit * float64(l.burst(limit)-1)
-	if next := until.Add(time.Duration(slack)); next.After(l.next) {
-		l.next = next
-	}
+	l.until, l.calm = until, true
 	l.tell()
 }
 
