@@ -21,23 +21,26 @@ type apiFlags struct {
 	rate                     intRange
 	pageSize                 intRange
 	jobs                     intRange
+	reserve                  percentValue
 	stall, jobTimeout        lengthValue
 }
 
 func (f *apiFlags) add(fs *pflag.FlagSet) {
 	f.mode = choiceValue{"job", []string{"job", "query"}}
-	f.rate = intRange{300, 1, 100_000}
+	f.rate = intRange{0, 0, 100_000}
 	f.pageSize = intRange{0, 0, 100_000}
-	f.jobs = intRange{2, 1, 100}
+	f.jobs = intRange{0, 0, 100}
+	f.reserve = percentValue{0, 90}
 	f.stall = lengthValue{time.Minute}
 	f.jobTimeout = lengthValue{30 * time.Minute}
 	fs.StringVar(&f.region, "region", "", "region or domain of the organisation, such as eu-central-1 or mypurecloud.de (also "+envRegion+")")
 	fs.StringVar(&f.apiURL, "api-url", "", "base URL of the API, instead of --region")
 	fs.StringVar(&f.loginURL, "login-url", "", "base URL of the login host, instead of --region")
 	fs.Var(&f.mode, "mode", "job: bulk, with participant attributes; query: fresh, without them")
-	fs.Var(&f.rate, "rate", "requests a minute that the token may use, over all shards")
+	fs.Var(&f.rate, "rate", "requests a minute that the token may use, over all shards; 0: the organisation's limit, or 300")
+	fs.Var(&f.reserve, "reserve", "share of --rate that is left to other programs in every minute")
 	fs.Var(&f.pageSize, "page-size", "conversations a page; 0 means 1000 for jobs and 100 for queries")
-	fs.Var(&f.jobs, "jobs", "jobs that the API prepares at once")
+	fs.Var(&f.jobs, "jobs", "jobs that the API prepares at once, for this process; 0: a share of the organisation's limit, or 2")
 	fs.Var(&f.stall, "stall-timeout", "give up a transfer that makes no progress for so long")
 	fs.Var(&f.jobTimeout, "job-timeout", "give up a job that is not ready after so long")
 }
@@ -84,10 +87,11 @@ func (p *Process) connect(f *apiFlags, shard export.Shard, out *display) (*genes
 	_, version := program()
 	client, err := genesys.New(genesys.Config{
 		APIURL: api, LoginURL: login, ClientID: id, ClientSecret: secret,
-		RequestsPerMinute: float64(f.rate.value) / float64(max(shard.Count, 1)),
-		StallTimeout:      f.stall.Duration,
-		Version:           version,
-		Logger:            out.log, Observe: out.exchange,
+		RequestsPerMinute: float64(f.rate.value), Reserve: float64(f.reserve.value) / 100,
+		Share:        1 / float64(max(shard.Count, 1)),
+		StallTimeout: f.stall.Duration,
+		Version:      version,
+		Logger:       out.log, Observe: out.exchange,
 	})
 	if err != nil {
 		return nil, usageError(err.Error(), "URLs look like https://api.mypurecloud.com and https://login.mypurecloud.com")
@@ -101,11 +105,22 @@ type source interface {
 	export.Watermarker
 }
 
-func (f *apiFlags) source(c *genesys.Client) source {
+func (f *apiFlags) source(c *genesys.Client, l limits) source {
 	if f.mode.value == "query" {
 		return c.Queries(genesys.QueryOptions{PageSize: f.pageSize.value})
 	}
-	return c.Jobs(genesys.JobOptions{PageSize: f.pageSize.value, Concurrent: f.jobs.value, Timeout: f.jobTimeout.Duration})
+	return c.Jobs(genesys.JobOptions{PageSize: f.pageSize.value, Timeout: f.jobTimeout.Duration,
+		Concurrent: l.jobs, SubmitsPerSecond: l.submits})
+}
+
+// ahead is how many chunks are opened while the workers are busy: as many as
+// there are jobs in preparation, and as many again that are ready. A query has
+// its first page at once, so one of them is enough.
+func (f *apiFlags) ahead(l limits) int {
+	if f.mode.value == "query" {
+		return 1
+	}
+	return 2 * l.jobs
 }
 
 // firstAnswer is how long the API may stay silent before it is called

@@ -40,7 +40,9 @@ type tally struct {
 	done, failed, postponed  int
 	records, raw, compressed int64
 	requests, throttled      int64
-	answers                  int64 // requests that were answered at all
+	answers                  int64   // requests that were answered at all
+	allowance                float64 // requests a minute
+	finished                 int64   // records of chunks that are done
 }
 
 // logInterval is the time between two lines of progress in a log.
@@ -70,9 +72,9 @@ func (p *Process) openDisplay(f *logFlags) (*display, error) {
 	return d, nil
 }
 
-// begin starts the progress of a run.
-func (d *display) begin(plan export.Plan, bucket string) {
-	d.tally.began = time.Now()
+// begin starts the progress of a run that may make so many requests a minute.
+func (d *display) begin(plan export.Plan, bucket string, allowance float64) {
+	d.tally.began, d.tally.allowance = time.Now(), allowance
 	d.log.Info("export begins", "range", plan.Range, "chunk", plan.Step.String(), "shard", plan.Shard.String(), "bucket", bucket)
 	switch d.kind {
 	case "bar":
@@ -151,6 +153,7 @@ func (d *display) count(e export.Event) (ended bool) {
 		d.tally.compressed += e.Bytes
 	case export.ChunkDone:
 		d.tally.done++
+		d.tally.finished += e.Records
 		return true
 	case export.ChunkFailed:
 		d.tally.failed++
@@ -203,15 +206,26 @@ func (t tally) perMinute(now time.Time) float64 {
 	return float64(t.requests) / elapsed.Minutes()
 }
 
-// eta is the time that the remaining chunks take if they go on as the ones
-// before; 0 while that cannot be told.
+// busy is the part of the allowance from which on it is what limits a run.
+const busy = 0.9
+
+// eta is the time that the remaining chunks take; 0 while that cannot be told.
+// Where the allowance is what limits the run, it is the time in which it brings
+// the conversations that are missing, if the chunks are like those before.
+// Elsewhere the chunks are taken to go on as fast as before.
 func (t tally) eta(now time.Time) time.Duration {
 	ended := t.ended()
 	if ended == 0 || ended >= t.chunks {
 		return 0
 	}
-	perChunk := now.Sub(t.began) / time.Duration(ended)
-	return (perChunk * time.Duration(t.chunks-ended)).Round(time.Second)
+	elapsed, left := now.Sub(t.began), t.chunks-ended
+	if t.done == 0 || t.records == 0 || t.allowance == 0 || t.perMinute(now) < busy*t.allowance {
+		return (elapsed / time.Duration(ended) * time.Duration(left)).Round(time.Second)
+	}
+	perChunk := float64(t.finished) / float64(t.done)
+	missing := perChunk*float64(left) - float64(t.records-t.finished) // of what is in work already
+	requests := max(missing, 0) * float64(t.requests) / float64(t.records)
+	return time.Duration(requests / t.allowance * float64(time.Minute)).Round(time.Second)
 }
 
 var _ io.Writer = (*mpb.Progress)(nil) // the log is written through it

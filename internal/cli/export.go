@@ -103,21 +103,23 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		return err
 	}
 	defer bucket.Close()
-	source := f.api.source(api)
 	// Both doors must be open before anything is begun or written.
-	if err := f.api.reach(ctx, source, out); err != nil {
+	if err := f.api.reach(ctx, f.api.source(api, limits{}), out); err != nil {
 		return err
 	}
+	limits := f.api.settle(ctx, api, plan.Shard, out.log)
+	source := f.api.source(api, limits)
 
 	name, version := program()
 	exporter := &export.Exporter{
 		Source: source, Bucket: bucket.Bucket, Object: bucket.Object,
 		Mode: f.api.mode.value, Program: name + " " + version,
-		Workers: f.workers.value, GzipLevel: f.gzipLevel.value,
+		Workers: f.workers.value, Ahead: f.api.ahead(limits), GzipLevel: f.gzipLevel.value,
 		MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
 		Fatal:     refusedByStore, Observer: out, Logger: out.log,
+		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s.Records) },
 	}
-	out.begin(plan, bucket.Name)
+	out.begin(plan, bucket.Name, api.Usage().PerMinute)
 	summary, err := exporter.Run(ctx, plan)
 	out.close()
 	if summary.Run != "" {

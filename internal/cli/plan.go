@@ -177,7 +177,7 @@ func (p *Process) askWatermark(ctx context.Context, f *stateFlags, shard export.
 		return time.Time{}, err
 	}
 	defer api.Close()
-	source := f.api.source(api)
+	source := f.api.source(api, limits{})
 	if err := f.api.reach(ctx, source, out); err != nil {
 		return time.Time{}, err
 	}

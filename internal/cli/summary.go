@@ -36,6 +36,10 @@ func printText(w io.Writer, bucket string, s *export.Summary) error {
 	for _, dataset := range slices.Sorted(maps.Keys(s.Diverted)) {
 		row("put aside", "%s in %s", humanize.Comma(s.Diverted[dataset]), dataset)
 	}
+	if u, ok := s.Usage.(*usage); ok {
+		row("requests", "%s", u.requestLine())
+		row("waited", "%s", u.waitLine(s.StoreWait))
+	}
 	row("took", "%s", s.Finished.Sub(s.Started).Round(time.Millisecond))
 	row("run", "%s", s.Run)
 	return tw.Flush()

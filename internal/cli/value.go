@@ -143,6 +143,24 @@ func (v *sizeValue) String() string {
 	return strings.ReplaceAll(humanize.Bytes(uint64(v.bytes)), " ", "")
 }
 
+// percentValue is a flag that takes a percentage, with or without the sign.
+type percentValue struct{ value, high int }
+
+// Set implements pflag.Value.
+func (v *percentValue) Set(s string) error {
+	n, err := strconv.Atoi(strings.TrimSuffix(s, "%"))
+	if err != nil || n < 0 || n > v.high {
+		return fmt.Errorf("%q is not a percentage from 0%% to %d%%", s, v.high)
+	}
+	v.value = n
+	return nil
+}
+
+// Type implements pflag.Value.
+func (v *percentValue) Type() string { return "percent" }
+
+func (v *percentValue) String() string { return strconv.Itoa(v.value) + "%" }
+
 const envPrefix = "GCEXPORT_"
 
 // envName is the variable that stands for a flag.

@@ -89,6 +89,7 @@ type filling struct {
 	diverted []*diversion // to the siblings, in their order
 	dropped  Dropped      // in the page at hand
 	next     func() (*record.Page, error, bool)
+	reading  time.Duration // spent on pieces
 }
 
 func (r *run) newFilling(c Chunk) *filling {
@@ -181,9 +182,11 @@ func (f *filling) fill(ctx context.Context) error {
 func (f *filling) writePart(ctx context.Context, piece *[]byte) error {
 	key := f.layout.Part(f.chunk.Interval, 0, len(f.manifest.Parts))
 	sum := newDigest()
+	began, read := time.Now(), f.reading
 	err := object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {
 		return f.stream(ctx, io.MultiWriter(w, sum), piece)
 	})
+	f.stored(time.Since(began) - (f.reading - read))
 	if err != nil {
 		return err // names the key, unless it is the source's
 	}
@@ -224,6 +227,8 @@ var errEnded = errors.New("source ended")
 // that hold nothing for the chunk give none, so it goes on to one that does;
 // errEnded says that the source has ended.
 func (f *filling) piece(ctx context.Context) (*[]byte, error) {
+	began := time.Now()
+	defer func() { f.reading += time.Since(began) }()
 	for {
 		page, err, ok := f.next()
 		switch {

@@ -100,6 +100,9 @@ type Exporter struct {
 	// Fatal reports whether an error means that no chunk can succeed, such as
 	// a refused credential. Errors with a method Fatal() bool are always asked.
 	Fatal func(error) bool
+	// Usage, if not nil, is asked at the end what the Source has spent; its answer
+	// is recorded as JSON, with the summary that it is given.
+	Usage func(*Summary) any
 	// Observer is told what happens; may be nil.
 	Observer Observer
 	// Logger may be nil.
@@ -121,18 +124,18 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 	}
 	todo, err := r.survey(ctx)
 	if err != nil || len(todo) == 0 && len(r.unlisted) == 0 {
-		r.summary.close(ctx, err)
+		r.close(ctx, err)
 		return r.summary, err
 	}
 	if err = r.begin(ctx); err != nil {
-		r.summary.close(ctx, err)
+		r.close(ctx, err)
 		return r.summary, err
 	}
 	if err = r.heal(ctx); err == nil {
 		company := r.hasCompany(ctx)
 		err = r.work(ctx, order(todo, company), company)
 	}
-	r.summary.close(ctx, err)
+	r.close(ctx, err)
 	if endErr := r.end(ctx); err == nil {
 		err = endErr // what stopped the run matters more
 	}

@@ -36,6 +36,10 @@ type Summary struct {
 	Dropped                  Dropped
 	// Diverted counts their records that stand in siblings of the dataset.
 	Diverted map[string]int64
+	// StoreWait is how long workers have waited for the bucket to take their parts.
+	StoreWait time.Duration
+	// Usage is what Exporter.Usage said at the end; nil without it.
+	Usage any
 	// Postponed chunks end beyond the watermark, that of before the run or
 	// that of their results; Failed ones were given up.
 	Postponed []interval.Interval
@@ -134,6 +138,8 @@ type runRecord struct {
 	Parts     int              `json:"parts"`
 	Dropped   Dropped          `json:"dropped"`
 	Diverted  map[string]int64 `json:"diverted,omitempty"`
+	StoreWait float64          `json:"store_wait_seconds"`
+	Usage     any              `json:"usage,omitempty"`
 	Failures  []failureRecord  `json:"failures,omitempty"`
 }
 
@@ -167,6 +173,7 @@ func (s *Summary) record() runRecord {
 		Chunks: runChunks{Planned: s.Chunks.Planned, Skipped: s.Chunks.Skipped, Exported: s.Chunks.Exported,
 			Elsewhere: s.Chunks.Elsewhere, Postponed: len(s.Postponed), Failed: len(s.Failed)},
 		Records: s.Records, RawBytes: s.RawBytes, Bytes: s.Bytes, Parts: s.Parts, Dropped: s.Dropped, Diverted: s.Diverted,
+		StoreWait: s.StoreWait.Round(time.Millisecond).Seconds(), Usage: s.Usage,
 	}
 	if !s.Watermark.IsZero() {
 		rec.Watermark = &s.Watermark
@@ -239,6 +246,21 @@ func (r *run) putSummary(ctx context.Context, key string) error {
 		return fmt.Errorf("encode: %w", err)
 	}
 	return r.put(ctx, key, append(data, '\n'))
+}
+
+// stored notes how long a part has waited for the bucket.
+func (r *run) stored(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.summary.StoreWait += d
+}
+
+// close ends the books.
+func (r *run) close(ctx context.Context, stopped error) {
+	r.summary.close(ctx, stopped)
+	if r.Usage != nil {
+		r.summary.Usage = r.Usage(&r.summary)
+	}
 }
 
 // close stamps the summary with how the run ended.

@@ -106,6 +106,7 @@ type Client struct {
 	http    *http.Client
 	own     *http.Transport // nil if the transport was given
 	limiter *limiter
+	ledger  *ledger
 	tokens  *tokens
 	log     *slog.Logger
 	buffers sync.Pool // of *buffer
@@ -139,6 +140,7 @@ func New(cfg Config) (*Client, error) {
 		api:     api,
 		login:   login,
 		limiter: newLimiter(allowance{cfg.RequestsPerMinute, cfg.Reserve, cfg.Share, cfg.Burst}),
+		ledger:  newLedger(),
 		log:     cfg.Logger,
 	}
 	c.buffers.New = func() any { return new(buffer) }
@@ -357,6 +359,7 @@ func (c *Client) logRetry(r *request, err error, attempt int, wait time.Duration
 }
 
 func (c *Client) observe(x Exchange) {
+	c.ledger.add(x)
 	if c.cfg.Observe != nil {
 		c.cfg.Observe(x)
 	}

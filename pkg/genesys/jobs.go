@@ -44,7 +44,7 @@ type JobOptions struct {
 	// 0 means DefaultConcurrent.
 	Concurrent int
 	// SubmitsPerSecond is how many jobs may be submitted in a second, one after
-	// the other. 0 means 1.
+	// the other. 0 means a quarter of Concurrent, 1 at least.
 	SubmitsPerSecond float64
 	// Timeout is how long a job may take until its results are there, and how long
 	// its submission may wait while too many others run. 0 means 30 minutes.
@@ -81,7 +81,7 @@ type Jobs struct {
 func (c *Client) Jobs(o JobOptions) *Jobs {
 	setDefault(&o.PageSize, 1000)
 	setDefault(&o.Concurrent, DefaultConcurrent)
-	setDefault(&o.SubmitsPerSecond, 1)
+	setDefault(&o.SubmitsPerSecond, max(1, float64(o.Concurrent)/4))
 	setDefault(&o.Timeout, 30*time.Minute)
 	setDefault(&o.MaxResults, 300_000)
 	setDefault(&o.Floor, time.Hour)
@@ -152,9 +152,11 @@ func needless(err error) bool {
 // prepare submits a job and waits for its results. It holds a slot until the
 // server has no more work with the job.
 func (j *Jobs) prepare(ctx, last context.Context, iv interval.Interval) (id string, err error) {
+	began := time.Now()
 	j.waiting.Add(1)
 	err = acquire(ctx, j.slots)
 	j.waiting.Add(-1)
+	j.c.ledger.waited(time.Since(began))
 	if err != nil {
 		return "", err
 	}
@@ -184,6 +186,7 @@ func acquire(ctx context.Context, places chan struct{}) error {
 // no room for it, it waits for one of ours to end, and for as long as a job may
 // take at most.
 func (j *Jobs) submit(ctx context.Context, iv interval.Interval) (id string, err error) {
+	began := time.Now()
 	if err := acquire(ctx, j.turn); err != nil {
 		return "", err
 	}
@@ -193,7 +196,9 @@ func (j *Jobs) submit(ctx context.Context, iv interval.Interval) (id string, err
 		if err := j.room.await(ctx, wait); err != nil {
 			return "", err
 		}
+		j.c.ledger.waited(time.Since(began))
 		id, err = j.post(ctx, iv)
+		began = time.Now()
 		j.next = time.Now().Add(time.Duration(float64(time.Second) / j.o.SubmitsPerSecond))
 		if !crowded(err) {
 			return id, err
@@ -257,6 +262,7 @@ func (j *Jobs) await(ctx context.Context, id string, iv interval.Interval) error
 	j.polls.spend(submitted, j.c.limiter.perMinute(), true)
 	for n, gap := 1, j.polls.first(); ; n++ {
 		err := sleep(limited, gap)
+		j.c.ledger.waited(gap)
 		asked := time.Since(submitted)
 		if err == nil {
 			err = j.poll(limited, e)

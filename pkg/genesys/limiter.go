@@ -231,6 +231,13 @@ func (l *limiter) allow(perMinute float64) {
 // busy reports whether a request is waiting.
 func (l *limiter) busy() bool { return len(l.turn) > 0 }
 
+// budget is this process's part of the allowance.
+func (l *limiter) budget() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.own()
+}
+
 // perMinute is the limit in force.
 func (l *limiter) perMinute() float64 {
 	l.mu.Lock()
