@@ -44,7 +44,7 @@ type JobOptions struct {
 	// 0 means DefaultConcurrent.
 	Concurrent int
 	// SubmitsPerSecond is how many jobs may be submitted in a second, one after
-	// the other. 0 means a quarter of Concurrent, 1 at least.
+	// the other. 0 means half of Concurrent, 1 at least.
 	SubmitsPerSecond float64
 	// Timeout is how long a job may take until its results are there, and how long
 	// its submission may wait while too many others run. 0 means 30 minutes.
@@ -81,7 +81,7 @@ type Jobs struct {
 func (c *Client) Jobs(o JobOptions) *Jobs {
 	setDefault(&o.PageSize, 1000)
 	setDefault(&o.Concurrent, DefaultConcurrent)
-	setDefault(&o.SubmitsPerSecond, max(1, float64(o.Concurrent)/4))
+	setDefault(&o.SubmitsPerSecond, max(1, float64(o.Concurrent)/2))
 	setDefault(&o.Timeout, 30*time.Minute)
 	setDefault(&o.MaxResults, 300_000)
 	setDefault(&o.Floor, time.Hour)

@@ -127,7 +127,8 @@ func (l *limiter) admit(now time.Time) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limit := l.limit(now)
-	wait = max(l.until.Sub(now), l.window.full(now, places(limit)), l.others.hold(now, l.window.open))
+	probe := time.Duration(float64(time.Minute) / (l.own() * floor))
+	wait = max(l.until.Sub(now), l.window.full(now, places(limit)), l.others.hold(now, l.window.open, probe))
 	if wait > 0 {
 		return wait
 	}
@@ -169,7 +170,7 @@ func (l *limiter) own() float64 {
 
 // floor is the part of its own share that a process never goes below, so that
 // neither neighbours nor refusals starve it.
-const floor = 0.1
+const floor = 0.2
 
 // limit is how many requests a minute may be sent now: its own part, less what
 // others are taking from it, less the brake.

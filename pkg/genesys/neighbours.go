@@ -14,6 +14,7 @@ import (
 type neighbours struct {
 	allowed float64   // requests in a window; 0: the server says nothing
 	end     time.Time // of the window at hand
+	at      time.Time // when we were last told of it
 	own     float64   // answers to us that were counted in it
 	used    float64   // what others have used of it so far, at least
 	before  float64   // what they used in the windows before, fading
@@ -51,10 +52,10 @@ func (l *limiter) obey(h http.Header, status int, limit time.Duration) (usedUp t
 	if !ok1 || !ok2 || reset <= 0 {
 		return 0
 	}
-	had := l.others.hold(now, l.window.open)
+	had := l.others.hold(now, l.window.open, windowLength)
 	l.others.see(now, now.Add(capSeconds(reset, limit)), count, l.window.open, status != http.StatusTooManyRequests)
 	l.tell()
-	if hold := l.others.hold(now, l.window.open); had <= 0 {
+	if hold := l.others.hold(now, l.window.open, windowLength); had <= 0 {
 		return hold
 	}
 	return 0
@@ -75,6 +76,7 @@ func (n *neighbours) see(now, end time.Time, count float64, open int, counts boo
 	if counts {
 		n.own++
 	}
+	n.at = now
 	n.used = max(n.used, count-n.own-float64(open))
 }
 
@@ -90,22 +92,23 @@ func (n *neighbours) roll(end time.Time) {
 // fading is what others are taken to use in a window that begins at a time
 // behind the end of the one at hand.
 func (n *neighbours) fading(at time.Time) float64 {
-	last := max(n.used, (n.before+n.used)/2)
+	total := n.used + n.coming()
+	last := max(total, (n.before+total)/2)
 	if gap := at.Sub(n.end); gap > windowLength {
 		last *= math.Pow(0.5, float64(gap/windowLength))
 	}
 	return last
 }
 
-// coming is how many requests of others the rest of the window will see, if they
-// go on as before.
-func (n *neighbours) coming(now time.Time) float64 {
-	rest := n.end.Sub(now)
-	gone := max(windowLength-rest, 0)
+// coming is how many requests of others the window has seen since we were last
+// told, or will see, if they go on as before.
+func (n *neighbours) coming() float64 {
+	rest := max(n.end.Sub(n.at), 0)
 	if n.seen {
 		return n.before * rest.Seconds() / windowLength.Seconds()
 	}
-	return n.used * rest.Seconds() / max(gone, 5*time.Second).Seconds()
+	gone := max(windowLength-rest, 5*time.Second)
+	return n.used * rest.Seconds() / gone.Seconds()
 }
 
 // left is how many requests a minute others leave; known is false where the
@@ -114,26 +117,28 @@ func (n *neighbours) left(now time.Time) (perMinute float64, known bool) {
 	if n.allowed == 0 || n.end.IsZero() {
 		return 0, false
 	}
-	theirs := 0.0
-	if now.Before(n.end) {
-		theirs = n.used + n.coming(now)
-	} else {
+	theirs := n.used + n.coming()
+	if !now.Before(n.end) {
 		theirs = n.fading(now)
 	}
 	return n.allowed*(1+tolerance) - theirs, true
 }
 
 // hold says how long to send nothing, because what is left of the window is
-// spoken for: by the requests under way, and by those of others.
-func (n *neighbours) hold(now time.Time, open int) time.Duration {
+// spoken for: by the requests under way, and by those of others. While it is
+// only expected to be, a request now and then, apart by the probe, finds out.
+func (n *neighbours) hold(now time.Time, open int, probe time.Duration) time.Duration {
 	if n.allowed == 0 || !now.Before(n.end) {
 		return 0
 	}
-	coming := max(0, n.coming(now)-n.allowed*lenience)
-	if n.used+coming+n.own+float64(open)+1 <= n.allowed {
-		return 0
+	taken := n.used + n.own + float64(open) + 1
+	switch coming := max(0, n.coming()-n.allowed*lenience); {
+	case taken > n.allowed:
+		return n.end.Sub(now)
+	case taken+coming > n.allowed:
+		return min(n.end.Sub(now), n.at.Add(probe).Sub(now))
 	}
-	return n.end.Sub(now)
+	return 0
 }
 
 // headerNumber reads a header that holds a number; ok is false if it does not.
