@@ -180,7 +180,7 @@ func (f *filling) fill(ctx context.Context) error {
 
 // writePart writes one part, beginning with the piece at hand.
 func (f *filling) writePart(ctx context.Context, piece *[]byte) error {
-	key := f.layout.Part(f.chunk.Interval, 0, len(f.manifest.Parts))
+	key := f.layout.Part(f.chunk.Interval, 0, f.manifest.countOf(f.layout))
 	sum := newDigest()
 	began, read := time.Now(), f.reading
 	err := object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {

@@ -101,7 +101,7 @@ func (f *filling) writeDiverted(ctx context.Context, least int64) error {
 // writeDiversion writes one part of a sibling. The name is claimed as that of
 // any part is: whoever finds it taken begins the chunk anew.
 func (f *filling) writeDiversion(ctx context.Context, d *diversion) error {
-	key := d.layout.Part(f.chunk.Interval, 0, len(f.manifest.partsOf(d.layout.Dataset)))
+	key := d.layout.Part(f.chunk.Interval, 0, f.manifest.countOf(d.layout))
 	sum := newDigest()
 	err := object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {
 		w = io.MultiWriter(w, sum)

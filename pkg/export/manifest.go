@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"gocloud.dev/blob"
@@ -49,7 +50,7 @@ type Manifest struct {
 	// Dropped counts what the source gave and the chunk's parts do not hold.
 	Dropped Dropped `json:"dropped"`
 	Parts   []Part  `json:"parts"`
-	// Diverted are the chunk's records that loaders would refuse, and which
+	// Diverted counts those of the records that loaders would refuse, and which
 	// therefore stand in a sibling of the dataset.
 	Diverted []Diverted `json:"diverted,omitempty"`
 
@@ -82,7 +83,6 @@ type Diverted struct {
 	Bytes    int64  `json:"bytes"`
 	// Reasons counts the records by why they are there: [ReasonSize].
 	Reasons map[string]int64 `json:"reasons"`
-	Parts   []Part           `json:"parts"`
 }
 
 // A Part is one data object in a manifest.
@@ -144,8 +144,8 @@ func partOf(key string, s jsonl.Stats, md5 string) Part {
 // add lists a part of the dataset or of one of its siblings; why counts the
 // reasons of the latter's records.
 func (m *Manifest) add(dataset string, p Part, why map[string]int64) {
+	m.Parts = append(m.Parts, p)
 	if dataset == m.Dataset {
-		m.Parts = append(m.Parts, p)
 		return
 	}
 	i := slices.IndexFunc(m.Diverted, func(d Diverted) bool { return d.Dataset == dataset })
@@ -154,30 +154,20 @@ func (m *Manifest) add(dataset string, p Part, why map[string]int64) {
 		m.Diverted = append(m.Diverted, Diverted{Dataset: dataset, Reasons: map[string]int64{}})
 	}
 	d := &m.Diverted[i]
-	d.Parts = append(d.Parts, p)
+	d.Records += p.Records
+	d.RawBytes += p.RawBytes
+	d.Bytes += p.Bytes
 	for reason, n := range why {
 		d.Reasons[reason] += n
 	}
 }
 
-// partsOf are the parts of the dataset or of one of its siblings.
-func (m *Manifest) partsOf(dataset string) []Part {
-	if dataset == m.Dataset {
-		return m.Parts
-	}
-	for _, d := range m.Diverted {
-		if d.Dataset == dataset {
-			return d.Parts
+// countOf is the number of parts of the dataset or of one of its siblings.
+func (m *Manifest) countOf(l Layout) (n int) {
+	for _, p := range m.Parts {
+		if strings.HasPrefix(p.Key, l.DataPrefix()) {
+			n++
 		}
-	}
-	return nil
-}
-
-// count is the number of all parts.
-func (m *Manifest) count() int {
-	n := len(m.Parts)
-	for _, d := range m.Diverted {
-		n += len(d.Parts)
 	}
 	return n
 }
@@ -190,20 +180,12 @@ func (m *Manifest) settled() bool {
 
 // sum adds up the parts.
 func (m *Manifest) sum() {
-	m.Records, m.RawBytes, m.Bytes = sumOf(m.Parts)
-	for i := range m.Diverted {
-		d := &m.Diverted[i]
-		d.Records, d.RawBytes, d.Bytes = sumOf(d.Parts)
+	m.Records, m.RawBytes, m.Bytes = 0, 0, 0
+	for _, p := range m.Parts {
+		m.Records += p.Records
+		m.RawBytes += p.RawBytes
+		m.Bytes += p.Bytes
 	}
-}
-
-func sumOf(parts []Part) (records, raw, bytes int64) {
-	for _, p := range parts {
-		records += p.Records
-		raw += p.RawBytes
-		bytes += p.Bytes
-	}
-	return records, raw, bytes
 }
 
 // seal sums up the parts and stamps the manifest. With no watermark on its
@@ -251,7 +233,7 @@ func (m *Manifest) encode() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the manifest: %w", err)
 	}
-	want, have := m.count()%tallyModulus, (len(data)+1)%tallyModulus
+	want, have := len(m.Parts)%tallyModulus, (len(data)+1)%tallyModulus
 	data = append(data, bytes.Repeat([]byte{' '}, (want-have+tallyModulus)%tallyModulus)...)
 	return append(data, '\n'), nil
 }

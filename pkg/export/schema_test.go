@@ -121,7 +121,6 @@ func TestManifestSchemaIsComplete(t *testing.T) {
 					t.Errorf("the schema does not know diverted.%s", name)
 				}
 			}
-			parts = append(parts, d["parts"].([]any)...)
 		}
 		for _, p := range parts {
 			for name := range p.(map[string]any) {

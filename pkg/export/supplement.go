@@ -60,10 +60,8 @@ func (r *run) listAll(ctx context.Context, iv interval.Interval) error {
 	if err != nil {
 		return fmt.Errorf("read the manifest: %w", err)
 	}
-	for _, l := range r.layout.family() {
-		for _, p := range m.partsOf(l.Dataset) {
-			listed[p.Key] = true
-		}
+	for _, p := range m.Parts {
+		listed[p.Key] = true
 	}
 	for _, key := range slices.Sorted(maps.Keys(parts)) {
 		if listed[key] {

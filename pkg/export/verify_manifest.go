@@ -216,15 +216,15 @@ func claimOf(r io.Reader, l Layout, n Name) (*chunkClaim, error) {
 		if !sum.add(p) {
 			return manifestErrorf("lists %q with impossible sizes", clipText(p.Key))
 		}
-		return c.take(p, 0, l, n)
+		return c.take(p, l, n)
 	})
-	if err == nil {
-		err = c.takeDiverted(m, l, n)
-	}
 	if err != nil {
 		return nil, err
 	}
 	c.check(m, sum, l, n)
+	if n.Part < 0 {
+		c.checkDiverted(m, l)
+	}
 	if size%tallyModulus != int64(len(c.parts)%tallyModulus) {
 		c.problem("has a size that does not tell the number of its parts")
 	}
@@ -246,43 +246,36 @@ func (s *partSum) add(p Part) bool {
 	return true
 }
 
-// takeDiverted takes the parts of the siblings.
-func (c *chunkClaim) takeDiverted(m *Manifest, l Layout, n Name) error {
-	if n.Part >= 0 && len(m.Diverted) > 0 {
-		return manifestErrorf("lists diverted records, which a supplement does not")
+// checkDiverted holds what is said about the siblings against their parts.
+func (c *chunkClaim) checkDiverted(m *Manifest, l Layout) {
+	sums := map[string]partSum{}
+	for name, p := range c.parts {
+		if name.sibling > 0 {
+			dataset := l.family()[name.sibling].Dataset
+			s := sums[dataset]
+			sums[dataset] = partSum{s.records + p.records, s.raw + p.raw, s.bytes + p.bytes}
+		}
 	}
 	for _, d := range m.Diverted {
-		sibling := slices.IndexFunc(l.family(), func(l Layout) bool { return l.Dataset == d.Dataset })
-		if sibling <= 0 {
-			return manifestErrorf("speaks of %q, which is no sibling of its dataset", clipText(d.Dataset))
-		}
-		var sum partSum
-		for _, p := range d.Parts {
-			if !sum.add(p) {
-				return manifestErrorf("lists %q with impossible sizes", clipText(p.Key))
-			}
-			if err := c.take(p, sibling, l, n); err != nil {
-				return err
-			}
-		}
-		if (partSum{d.Records, d.RawBytes, d.Bytes}) != sum {
-			c.problem("says other sums of %s than its parts", d.Dataset)
-		}
 		var reasons int64
 		for _, n := range d.Reasons {
 			reasons += n
 		}
-		if reasons != d.Records {
-			c.problem("gives reasons for %d of %d records of %s", reasons, d.Records, d.Dataset)
+		if (partSum{d.Records, d.RawBytes, d.Bytes}) != sums[d.Dataset] || reasons != d.Records || d.Records == 0 {
+			c.problem("says other sums of %q than its parts", d.Dataset)
 		}
+		delete(sums, d.Dataset)
 	}
-	return nil
+	for dataset := range sums {
+		c.problem("lists parts of %s, of which it says nothing else", dataset)
+	}
 }
 
 // take takes a part that the manifest lists. Each takes its name's length in
 // the manifest, and is taken once, so that memory follows the manifest's size.
-func (c *chunkClaim) take(p Part, sibling int, l Layout, n Name) error {
-	name, ok := l.family()[sibling].ParsePart(p.Key)
+func (c *chunkClaim) take(p Part, l Layout, n Name) error {
+	of, name, ok := l.parseAnyPart(p.Key)
+	sibling := slices.Index(l.family(), of)
 	if !ok || name.Revision != n.Revision || !sameInterval(name.Interval, n.Interval) {
 		return manifestErrorf("lists %q, which is no part of the chunk", clipText(p.Key))
 	}
