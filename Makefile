@@ -28,14 +28,15 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
 .PHONY: help build test test-root test-stores test-sdk check fmt-check vet lint tidy-check arch vuln demo bench bench-rate benchstat fuzz clean
+.PHONY: help build test test-root test-stores test-sdk test-warehouses check fmt-check vet lint tidy-check arch vuln demo bench benchstat fuzz clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 build: ## build ./bin/gcexport
 	$(STATIC) $(GO) build -buildvcs=$(VCS) -o bin/gcexport ./cmd/gcexport
 
-test: test-root test-stores test-sdk ## run all tests, those of the root module with the race detector
+test: test-root test-stores test-sdk test-warehouses ## run all tests, those of the root module with the race detector
 
 test-root:
 	$(if $(RACE),,@echo "SKIP race detector: no C compiler")
@@ -51,6 +52,13 @@ test-stores: ## run the tests against S3, GCS and Azure stores on this machine
 
 test-sdk: ## run the official Go SDK against the simulator
 	cd test/sdk && $(STATIC) $(GO) test ./...
+
+# DuckDB comes as a C library. Its module leaves what others test to them.
+test-warehouses: ## load exports into warehouses on this machine
+	@if test "`$(GO) env CGO_ENABLED`" = 1 && command -v "`$(GO) env CC`" >/dev/null; then \
+		cd test/warehouses && $(GO) test -tags=$(TAGS) ./...; \
+	elif test -n "$(REQUIRE_STORES)"; then echo "warehouses need a C compiler"; exit 1; \
+	else echo "SKIP warehouses: no C compiler"; fi
 
 check: fmt-check tidy-check vet lint arch vuln ## run all checks that are no tests
 
