@@ -10,9 +10,7 @@ import (
 	_ "github.com/duckdb/duckdb-go/v2"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gcexport/gcexport/internal/store"
 	"github.com/gcexport/gcexport/internal/warehouse"
-	"github.com/gcexport/gcexport/test/stores/stores"
 )
 
 // strange is a name of a directory that must be quoted in SQL and in a shell.
@@ -191,12 +189,13 @@ func (db duckdb) findsPlanted(t *testing.T, dir, script string) {
 // for S3, it reads the bucket by the printed kit, word for word; elsewhere it
 // reads a copy of all that the store gives back, and says so.
 func TestDuckDBOnS3(t *testing.T) {
-	s := stores.S3(t).At("some/prefix")
+	s := newS3(t)
+	bucket := s.at("some/prefix")
 	o := newOrganisation(t)
-	run(t, o.export(t.Context(), t, s.URL, s.Env))
+	run(t, o.export(t.Context(), t, bucket, s.env))
 	all := o.truth(t)
 	t.Run("copied", func(t *testing.T) {
-		dir := copyStore(t, s)
+		dir := filepath.Join(s.copy(t), "some/prefix")
 		db := newDuckDB(t)
 		if found := db.rows(t, kit(t, "duckdb", nil, "--bucket", dir)); len(found) > 0 {
 			t.Errorf("the reconciliation finds %q", found)
@@ -209,25 +208,9 @@ func TestDuckDBOnS3(t *testing.T) {
 			line, _, _ := strings.Cut(err.Error(), "\n")
 			t.Skipf("SKIP DuckDB on S3: its extensions cannot be had here: %s", line)
 		}
-		if found := db.rows(t, kit(t, "duckdb", s.Env, "--bucket", s.URL)); len(found) > 0 {
+		if found := db.rows(t, kit(t, "duckdb", s.env, "--bucket", bucket)); len(found) > 0 {
 			t.Errorf("the reconciliation finds %q", found)
 		}
 		compare(t, all, len(all), func(q question) answer { return db.ask(t, q) }, bytesQuestion())
 	})
-}
-
-// copyStore reads all objects of a store into a directory.
-func copyStore(t *testing.T, s stores.Store) (dir string) {
-	t.Helper()
-	dir = t.TempDir()
-	st := s.Open(t, store.Options{})
-	names, err := s.Raw.Objects(t.Context())
-	must(t, err)
-	for _, name := range names {
-		key := strings.TrimPrefix(name, "some/prefix/")
-		data, err := st.Bucket.ReadAll(t.Context(), key)
-		must(t, err)
-		write(t, filepath.Join(dir, key), data)
-	}
-	return dir
 }
