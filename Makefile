@@ -29,6 +29,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 .DEFAULT_GOAL := help
 .PHONY: help build test test-root test-stores test-sdk check fmt-check vet lint tidy-check arch vuln demo bench bench-rate benchstat fuzz clean
 .PHONY: help build test test-root test-stores test-sdk test-warehouses check fmt-check vet lint tidy-check arch vuln demo bench benchstat fuzz clean
+.PHONY: help build test test-root test-stores test-sdk test-warehouses test-clickhouse check fmt-check vet lint tidy-check arch vuln demo bench benchstat fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -59,6 +60,11 @@ test-warehouses: ## load exports into warehouses on this machine
 		cd test/warehouses && $(GO) test -tags=$(TAGS) ./...; \
 	elif test -n "$(REQUIRE_STORES)"; then echo "warehouses need a C compiler"; exit 1; \
 	else echo "SKIP warehouses: no C compiler"; fi
+
+# Half a gigabyte of ClickHouse, and a Java for its keeper: not for every run.
+test-clickhouse: ## load exports into ClickHouse too (npm, java, Debian's zookeeper)
+	npm ci --prefix test/warehouses/clickhouse --ignore-scripts --no-audit --no-fund
+	cd test/warehouses && $(GO) test -count=1 -v -tags=$(TAGS) -run ClickHouse ./...
 
 check: fmt-check tidy-check vet lint arch vuln ## run all checks that are no tests
 
