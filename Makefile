@@ -27,9 +27,7 @@ NESTED := $(patsubst %/go.mod,%,$(wildcard tools/go.mod test/*/go.mod))
 TOOL := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-root test-stores test-sdk check fmt-check vet lint tidy-check arch vuln demo bench bench-rate benchstat fuzz clean
-.PHONY: help build test test-root test-stores test-sdk test-warehouses check fmt-check vet lint tidy-check arch vuln demo bench benchstat fuzz clean
-.PHONY: help build test test-root test-stores test-sdk test-warehouses test-clickhouse check fmt-check vet lint tidy-check arch vuln demo bench benchstat fuzz clean
+.PHONY: help build test test-root test-stores test-sdk test-warehouses test-clickhouse check fmt-check vet lint tidy-check arch vuln demo bench bench-process bench-rate benchstat fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -100,6 +98,10 @@ demo: build ## export a month from the simulator into ./out
 
 bench: ## run all benchmarks (BENCH=regexp COUNT=6), to keep for benchstat
 	@$(GO) test -tags=$(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./...
+	@cd test/bench && $(GO) test -run '^$$' -bench '$(BENCH)' -skip 'Process|Memory' -benchmem -count $(COUNT) ./...
+
+bench-process: ## measure the whole program over HTTP: CPU against the floor, memory
+	@cd test/bench && $(GO) test -run '^$$' -bench 'Process|Memory' -benchtime 3x -timeout 60m ./...
 
 # In virtual time: what it prints does not depend on the machine.
 bench-rate: ## show how requests are spent, scenario by scenario
