@@ -111,14 +111,19 @@ func outage(d time.Duration, f faultproxy.Fault) func(string) faultproxy.Rule {
 	}
 }
 
-// withdraw refuses all requests of a kind from the fortieth on.
+// withdraw refuses all requests of a kind that come after the one that commits
+// the first chunk.
 func withdraw(what func(*http.Request) bool) func(string) faultproxy.Rule {
 	return func(store string) faultproxy.Rule {
-		return func(n int, r *http.Request) faultproxy.Fault {
-			if n < 40 || !what(r) {
-				return faultproxy.Fault{}
+		var committed atomic.Bool
+		return func(_ int, r *http.Request) faultproxy.Fault {
+			if committed.Load() && what(r) {
+				return denied(store)
 			}
-			return denied(store)
+			if uri, err := url.QueryUnescape(r.URL.RequestURI()); err == nil && isCommit(r) && strings.Contains(uri, "Z.r0.json") {
+				committed.Store(true)
+			}
+			return faultproxy.Fault{}
 		}
 	}
 }
