@@ -116,6 +116,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		Mode: f.api.mode.value, Program: name + " " + version,
 		Workers: f.workers.value, Ahead: f.api.ahead(limits), GzipLevel: f.gzipLevel.value,
 		MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
+		URI:       bucket.URI,
 		Fatal:     refusedByStore, Observer: out, Logger: out.log,
 		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s.Records) },
 	}

@@ -48,8 +48,14 @@ func openAzure(ctx context.Context, t *target, o Options) (*driver, error) {
 		return nil, err
 	}
 	b := azureBuffers(o.Writers)
+	base, err := url.Parse(client.URL())
+	if err != nil {
+		return nil, err
+	}
+	base.RawQuery = "" // which may be a token
 	return &driver{
 		bucket: bucket,
+		base:   base.String() + "/",
 		object: object.Options{Writer: blob.WriterOptions{BufferSize: b.part, MaxConcurrency: b.parallel}},
 		probe: func(ctx context.Context, prefix string) error {
 			few := azureRetries()

@@ -55,6 +55,7 @@ type Store struct {
 	probe func(ctx context.Context, prefix string) error
 	// prefix is what Bucket puts before each key.
 	prefix string
+	base   string // what URIs begin with, before the prefix
 	close  func() error
 }
 
@@ -63,6 +64,7 @@ type driver struct {
 	bucket *blob.Bucket
 	object object.Options
 	probe  func(ctx context.Context, prefix string) error // lists a key, with few retries
+	base   string                                         // what URIs of objects begin with, if not scheme and bucket
 	close  func() error                                   // of a client, nil if it has none
 }
 
@@ -94,7 +96,10 @@ func Open(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, named(t.name(), explainOpen(err))
 	}
-	s := &Store{Bucket: d.bucket, Object: d.object, Scheme: t.scheme, Name: t.name(), probe: d.probe, prefix: t.prefix, close: d.close}
+	s := &Store{Bucket: d.bucket, Object: d.object, Scheme: t.scheme, Name: t.name(), probe: d.probe, prefix: t.prefix, base: d.base, close: d.close}
+	if s.base == "" {
+		s.base = t.scheme + "://" + t.bucket + "/"
+	}
 	if t.prefix != "" {
 		s.Bucket = blob.PrefixedBucket(d.bucket, t.prefix)
 	}
@@ -115,6 +120,10 @@ func explainOpen(err error) error {
 	}
 	return err
 }
+
+// URI names an object as loaders know it: s3://, gs:// and file:// as in the
+// store's URL, https:// on Azure.
+func (s *Store) URI(key string) string { return s.base + s.prefix + key }
 
 // Close releases the bucket and its connections.
 func (s *Store) Close() error {

@@ -145,3 +145,28 @@ func TestBuffersFitTheBudget(t *testing.T) {
 		}
 	}
 }
+
+// URIs are those that loaders take, and hold no secret.
+func TestURI(t *testing.T) {
+	dir := t.TempDir()
+	for url, want := range map[string]string{
+		"s3://bkt/some/prefix?region=eu-west-1": "s3://bkt/some/prefix/a/b=1/c.jsonl.gz",
+		"gs://bkt?anonymous=true":               "gs://bkt/a/b=1/c.jsonl.gz",
+		"azblob://box/x":                        "https://acct.blob.core.windows.net/box/x/a/b=1/c.jsonl.gz",
+		dir:                                     "file://" + dir + "/a/b=1/c.jsonl.gz",
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Setenv("AZURE_STORAGE_ACCOUNT", "acct")
+			t.Setenv("AZURE_STORAGE_KEY", "")
+			t.Setenv("AZURE_STORAGE_SAS_TOKEN", "sv=2024&sig=s3cr3t")
+			s, err := Open(t.Context(), url, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			if got := s.URI("a/b=1/c.jsonl.gz"); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
+	}
+}

@@ -25,7 +25,7 @@ const maxConflicts = 1000
 // a log of create-only parts, and whoever writes part n has read parts 0 to
 // n-1; where a part or the manifest turns out to exist, another process has
 // been at work, and the chunk is begun anew from what is there now. A nil
-// Manifest without an error says that another process committed the chunk; then
+// Manifest without an error says that another run committed the chunk; then
 // each part that is there is listed, also those that this one has written and
 // the other has not seen.
 func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
@@ -35,7 +35,7 @@ func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 			return nil, fmt.Errorf("look for the manifest: %w", err)
 		}
 		if done {
-			return nil, r.listAll(ctx, c.Interval)
+			return r.committed(ctx, c)
 		}
 		m, err := r.attempt(ctx, c)
 		if !errors.Is(err, object.ErrExists) && err != errCommitted {
@@ -44,6 +44,22 @@ func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 		r.log.InfoContext(ctx, "another process is at work on this chunk", "chunk", c.Interval)
 	}
 	return nil, fmt.Errorf("gave up after %d conflicts with other processes", maxConflicts)
+}
+
+// committed sees to a chunk that has its manifest. Where that turns out to be
+// this run's own, its answer was lost when it was written.
+func (r *run) committed(ctx context.Context, c Chunk) (*Manifest, error) {
+	if err := r.listAll(ctx, c.Interval); err != nil {
+		return nil, err
+	}
+	m, err := ReadManifest(ctx, r.Bucket, r.layout.Manifest(c.Interval, 0), &r.Object)
+	if err != nil {
+		return nil, fmt.Errorf("read the manifest: %w", err)
+	}
+	if m.Run != r.summary.Run {
+		return nil, nil
+	}
+	return m, nil
 }
 
 // attempt goes once through the protocol: recover, fill, commit. It returns

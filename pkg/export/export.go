@@ -103,6 +103,9 @@ type Exporter struct {
 	// Usage, if not nil, is asked at the end what the Source has spent; its answer
 	// is recorded as JSON, with the summary that it is given.
 	Usage func(*Summary) any
+	// URI names an object for others, for the load lists; nil means that none are
+	// written.
+	URI func(key string) string
 	// Observer is told what happens; may be nil.
 	Observer Observer
 	// Logger may be nil.
@@ -123,7 +126,7 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 		return Summary{}, err
 	}
 	todo, err := r.survey(ctx)
-	if err != nil || len(todo) == 0 && len(r.unlisted) == 0 {
+	if err != nil || len(todo) == 0 && len(r.unlisted) == 0 && !r.lists.waiting() {
 		r.close(ctx, err)
 		return r.summary, err
 	}
@@ -138,6 +141,11 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 	r.close(ctx, err)
 	if endErr := r.end(ctx); err == nil {
 		err = endErr // what stopped the run matters more
+	}
+	if ctx.Err() == nil {
+		if listErr := r.writeLists(ctx); err == nil && listErr != nil {
+			err = fmt.Errorf("list what was committed: %w", listErr)
+		}
 	}
 	return r.summary, err
 }
@@ -154,6 +162,7 @@ type run struct {
 	observe func(Event)
 	// unlisted are committed chunks with parts that no manifest lists.
 	unlisted []interval.Interval
+	lists    lists
 
 	mu      sync.Mutex // guards summary
 	summary Summary
@@ -181,6 +190,7 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 		plan:     plan,
 		layout:   Layout{Dataset: plan.Dataset},
 		turns:    make(turns, cfg.Workers),
+		lists:    lists{objects: map[string]int64{}},
 		log:      e.Logger,
 		observe:  func(Event) {},
 	}

@@ -22,6 +22,7 @@ const (
 	controlFolder = "_gcexport/"
 	dataSuffix    = ".jsonl.gz"
 	begunSuffix   = ".begun.json"
+	filesSuffix   = ".files.txt"
 	nameTime      = "20060102T150405Z"
 )
 
@@ -71,6 +72,25 @@ func (l Layout) RunBegun(run string) string { return l.runPrefix() + run + begun
 
 // RunSummary is the name of the record that says what a run did.
 func (l Layout) RunSummary(run string) string { return l.runPrefix() + run + ".json" }
+
+// RunFiles is the name of the list of a run's objects, one URI a line.
+func (l Layout) RunFiles(run string) string { return l.runPrefix() + run + filesSuffix }
+
+// RunRedshift is the name of the same list in the form that Redshift takes.
+func (l Layout) RunRedshift(run string) string { return l.runPrefix() + run + ".redshift.json" }
+
+// listPrefix is what the names of all load lists begin with.
+func (l Layout) listPrefix() string { return controlFolder + "lists/" + l.Dataset + "/" }
+
+// list is the name of a load list.
+func (l Layout) list(number int) string { return fmt.Sprintf("%s%06d.json", l.listPrefix(), number) }
+
+// parseList reads the name of a load list.
+func (l Layout) parseList(key string) (number int, ok bool) {
+	digits := strings.TrimSuffix(strings.TrimPrefix(key, l.listPrefix()), ".json")
+	number, err := strconv.Atoi(digits)
+	return number, err == nil && number > 0 && key == l.list(number)
+}
 
 // runPrefix is what the names of the records of runs begin with.
 func (Layout) runPrefix() string { return controlFolder + "runs/" }

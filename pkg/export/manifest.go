@@ -249,8 +249,13 @@ func (r *run) writeManifest(ctx context.Context, key string, m *Manifest) error 
 
 // put writes a small JSON document, create-only.
 func (r *run) put(ctx context.Context, key string, data []byte) error {
+	return r.create(ctx, key, "application/json", data)
+}
+
+// create writes a small object, create-only.
+func (r *run) create(ctx context.Context, key, contentType string, data []byte) error {
 	o := r.Object
-	o.Writer.ContentType = "application/json"
+	o.Writer.ContentType = contentType
 	return object.Write(ctx, r.Bucket, key, &o, func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err

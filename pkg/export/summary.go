@@ -85,6 +85,7 @@ func (r *run) finished(c Chunk, m *Manifest, took time.Duration) {
 		r.summary.Chunks.Elsewhere++
 	} else {
 		done.Records, done.RawBytes, done.Bytes = m.Records, m.RawBytes, m.Bytes
+		r.toList(m.Parts)
 		r.summary.Chunks.Exported++
 		r.summary.Records += m.Records
 		r.summary.RawBytes += m.RawBytes

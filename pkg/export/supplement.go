@@ -93,6 +93,9 @@ func (r *run) supplement(ctx context.Context, of *Manifest, part *blob.ListObjec
 	if errors.Is(err, object.ErrExists) {
 		return nil // another process has seen the same
 	}
+	if err == nil {
+		r.toList(m.Parts)
+	}
 	r.log.InfoContext(ctx, "listed a part that the chunk's manifest does not", "chunk", n.Interval, "key", part.Key, "records", m.Records)
 	return err
 }

@@ -27,6 +27,9 @@ type Inventory struct {
 	// lists, so far as names and sizes tell. It is what a process leaves that
 	// was killed between a part and its supplement; the next run heals it.
 	Unlisted []interval.Interval
+
+	// committed holds the sizes of the dataset's own objects in Committed.
+	committed map[string]int64
 }
 
 // TakeInventory lists the manifests and parts of the dataset and its siblings.
@@ -48,23 +51,28 @@ func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, er
 			return Inventory{}, err
 		}
 	}
-	for _, l := range l.family() {
+	committed := map[string]int64{}
+	for i, l := range l.family() {
 		err := list(ctx, b, l.DataPrefix(), func(o *blob.ListObject) {
 			n, ok := l.ParsePart(o.Key)
 			if !ok || n.Revision != 0 {
 				return
 			}
-			if t := chunks[n.Interval]; t != nil {
-				t.parts++
-			} else {
+			t := chunks[n.Interval]
+			if t == nil {
 				open[n.Interval] = true
+				return
+			}
+			t.parts++
+			if i == 0 {
+				committed[o.Key] = o.Size
 			}
 		})
 		if err != nil {
 			return Inventory{}, err
 		}
 	}
-	inv := Inventory{Committed: sorted(maps.Keys(chunks)), Open: sorted(maps.Keys(open))}
+	inv := Inventory{Committed: sorted(maps.Keys(chunks)), Open: sorted(maps.Keys(open)), committed: committed}
 	for _, iv := range inv.Committed {
 		t := chunks[iv]
 		t.supplements = supplements[iv]
@@ -173,6 +181,9 @@ func (r *run) survey(ctx context.Context) ([]Chunk, error) {
 		if iv.Overlaps(r.plan.Range) {
 			r.unlisted = append(r.unlisted, iv)
 		}
+	}
+	if err := r.surveyLists(ctx, inv.committed); err != nil {
+		return nil, err
 	}
 	todo := slices.DeleteFunc(remaining, func(c Chunk) bool { return !r.plan.Shard.Owns(c) })
 	for range r.plan.Mine() {
