@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"interrupted": interrupted,
 			"holds":       holds,
 			"requests":    requests,
+			"clients":     clients,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -51,9 +52,9 @@ type serverKey struct{}
 
 // startAPI starts the simulator and points the environment to it:
 //
-//	api [-noperm] [-jobtime D] [-perday N] [-watermark TIME] [FAULT...]
+//	api [-noperm] [-jobtime D] [-perday N] [-watermark TIME] [-client ID] [FAULT...]
 //
-// Its data are those of March 2024.
+// Its data are those of March 2024. The secret of a further client is its id.
 func startAPI(ts *testscript.TestScript, neg bool, args []string) {
 	o := genesystest.Options{
 		Seed: 7, PerDay: 40, Size: genesystest.SizeSmall, Gzip: true, RequestsPerMinute: -1, JobTime: time.Millisecond,
@@ -90,6 +91,8 @@ func option(ts *testscript.TestScript, o *genesystest.Options, name, value strin
 		o.JobTime, err = time.ParseDuration(value)
 	case "-latency":
 		o.Latency, err = time.ParseDuration(value)
+	case "-client":
+		o.Clients = map[string]string{value: value}
 	case "-perday":
 		o.PerDay, err = strconv.Atoi(value)
 	case "-watermark":
@@ -241,5 +244,26 @@ func requests(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(n) != args[1] {
 		ts.Fatalf("%d requests of kind %s, want %s", n, args[0], args[1])
+	}
+}
+
+// clients checks that the API was asked for a page by each of the clients, and by
+// no other:
+//
+//	clients ID...
+func clients(ts *testscript.TestScript, neg bool, args []string) {
+	pages := map[string]int{}
+	for _, r := range server(ts).Requests() {
+		if r.Kind == genesystest.Page {
+			pages[r.Client]++
+		}
+	}
+	for _, id := range args {
+		if pages[id] == 0 {
+			ts.Fatalf("pages by client: %v", pages)
+		}
+	}
+	if len(pages) != len(args) {
+		ts.Fatalf("pages by client: %v", pages)
 	}
 }

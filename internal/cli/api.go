@@ -71,8 +71,9 @@ func (p *Process) hosts(f *apiFlags) (api, login string, err error) {
 // maxQueryPage is the largest page that the details query accepts.
 const maxQueryPage = 100
 
-// connect makes the client of the API. It sends nothing yet.
-func (p *Process) connect(f *apiFlags, shard export.Shard, out *display) (*genesys.Client, error) {
+// connect makes the clients of the API, one for each OAuth client that is given.
+// It sends nothing yet.
+func (p *Process) connect(f *apiFlags, shard export.Shard, out *display) (*genesys.Pool, error) {
 	if f.mode.value == "query" && f.pageSize.value > maxQueryPage {
 		return nil, usageError(fmt.Sprintf("--page-size %d: the query gives at most %d conversations a page", f.pageSize.value, maxQueryPage), "larger pages need --mode job")
 	}
@@ -80,32 +81,31 @@ func (p *Process) connect(f *apiFlags, shard export.Shard, out *display) (*genes
 	if err != nil {
 		return nil, err
 	}
-	id, secret, err := p.credentials()
+	all, err := p.credentials()
 	if err != nil {
 		return nil, err
 	}
 	_, version := program()
-	client, err := genesys.New(genesys.Config{
-		APIURL: api, LoginURL: login, ClientID: id, ClientSecret: secret,
-		RequestsPerMinute: float64(f.rate.value), Reserve: float64(f.reserve.value) / 100,
-		Share:        1 / float64(max(shard.Count, 1)),
-		StallTimeout: f.stall.Duration,
-		Version:      version,
-		Logger:       out.log, Observe: out.exchange,
-	})
-	if err != nil {
-		return nil, usageError(err.Error(), "URLs look like https://api.mypurecloud.com and https://login.mypurecloud.com")
+	var clients []*genesys.Client
+	for _, cr := range all {
+		client, err := genesys.New(genesys.Config{
+			APIURL: api, LoginURL: login, ClientID: cr.id, ClientSecret: cr.secret,
+			RequestsPerMinute: float64(f.rate.value), Reserve: float64(f.reserve.value) / 100,
+			Share:        1 / float64(max(shard.Count, 1)),
+			StallTimeout: f.stall.Duration,
+			Version:      version,
+			Logger:       out.log, Observe: out.exchange,
+		})
+		if err != nil {
+			return nil, usageError(err.Error(), "URLs look like https://api.mypurecloud.com and https://login.mypurecloud.com")
+		}
+		clients = append(clients, client)
 	}
-	return client, nil
+	return genesys.NewPool(clients[0], clients[1:]...), nil
 }
 
 // source reads conversations by job or by query.
-type source interface {
-	export.Source
-	export.Watermarker
-}
-
-func (f *apiFlags) source(c *genesys.Client, l limits) source {
+func (f *apiFlags) source(c *genesys.Pool, l limits) *genesys.Shared {
 	if f.mode.value == "query" {
 		return c.Queries(genesys.QueryOptions{PageSize: f.pageSize.value})
 	}
@@ -127,8 +127,8 @@ func (f *apiFlags) ahead(l limits) int {
 // unreachable. Later, in a run, there is more patience with it.
 const firstAnswer = 10 * time.Second
 
-// reach makes sure that the API can be reached and lets us in.
-func (f *apiFlags) reach(ctx context.Context, s source, out *display) error {
+// reach makes sure that the API can be reached and lets each client in.
+func (f *apiFlags) reach(ctx context.Context, api *genesys.Pool, out *display) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(firstAnswer, func() {
@@ -137,16 +137,18 @@ func (f *apiFlags) reach(ctx context.Context, s source, out *display) error {
 		}
 	})
 	defer silence.Stop()
-	if f.mode.value == "job" {
-		_, err := s.Watermark(ctx)
-		return err
-	}
 	probe := interval.Interval{Start: time.Now().Add(-time.Hour).Truncate(time.Hour)}
 	probe.End = probe.Start.Add(time.Minute)
-	for _, err := range s.Pages(ctx, probe) {
-		return err // one page tells
-	}
-	return nil
+	return api.Each(func(c *genesys.Client) error {
+		if f.mode.value == "job" {
+			_, err := c.Availability(ctx)
+			return err
+		}
+		for _, err := range c.Queries(genesys.QueryOptions{}).Pages(ctx, probe) {
+			return err // one page tells
+		}
+		return nil
+	})
 }
 
 var errSilent = errors.New("no answer from the API")
@@ -158,7 +160,11 @@ func explainAPI(err error, api *genesys.Error) *failure {
 		return f
 	}
 	f.code = exitRefused
-	f.hint = "check " + envClientID + ", " + envClientSecret + " and the region: the client must be one for the client credentials grant, and belong to that region"
+	number := 1
+	if which, ok := errors.AsType[*genesys.ClientError](err); ok {
+		number = which.Number
+	}
+	f.hint = "check " + numbered(envClientID, number) + ", " + numbered(envClientSecret, number) + " and the region: the client must be one for the client credentials grant, and belong to that region"
 	if api.Status == http.StatusForbidden {
 		f.hint = "give the OAuth client a role with the permission analytics:conversationDetail:view, for all divisions"
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/gcexport/gcexport/pkg/genesys"
@@ -10,7 +11,8 @@ import (
 
 // The environment variables of the credentials are named as the official tools
 // name them. Each is also read from a file, whose path is in the variable with
-// _FILE appended, as Kubernetes mounts secrets. There is no flag for them: a
+// _FILE appended, as Kubernetes mounts secrets. Where there are several clients,
+// those but the first have their number appended to the name: _2, _2_FILE. There is no flag for them: a
 // command line can be read by every process of the machine.
 const (
 	envClientID     = "GENESYSCLOUD_OAUTHCLIENT_ID"
@@ -38,21 +40,70 @@ func (p *Process) secretEnv(name string) (string, error) {
 	return value, nil
 }
 
-// credentials reads client id and secret; both must be there.
-func (p *Process) credentials() (id string, secret genesys.Secret, err error) {
-	id, err = p.secretEnv(envClientID)
-	if err != nil {
-		return "", genesys.Secret{}, err
+// mostClients is how many OAuth clients may be given.
+const mostClients = 10
+
+// numbered is the variable of the nth client: the first has the bare name, the
+// second the name with _2 appended.
+func numbered(name string, n int) string {
+	if n == 1 {
+		return name
 	}
-	plain, err := p.secretEnv(envClientSecret)
-	if err != nil {
-		return "", genesys.Secret{}, err
+	return name + "_" + strconv.Itoa(n)
+}
+
+// credentials are id and secret of an OAuth client.
+type credentials struct {
+	id     string
+	secret genesys.Secret
+}
+
+// credentials reads those of all clients that are given: one, or several with
+// an allowance each.
+func (p *Process) credentials() ([]credentials, error) {
+	var all []credentials
+	for n := 1; n <= mostClients; n++ {
+		c, err := p.client(n)
+		if err != nil {
+			return nil, err
+		}
+		if c.id == "" { // then no other may follow
+			continue
+		}
+		if len(all) < n-1 {
+			return nil, usageError(fmt.Sprintf("%s is set, and %s is not", numbered(envClientID, n), numbered(envClientID, n-1)),
+				"number the clients without a gap: the first has no number, the second is _2")
+		}
+		for i, other := range all {
+			if other.id == c.id {
+				return nil, usageError(fmt.Sprintf("%s and %s are the same client", numbered(envClientID, i+1), numbered(envClientID, n)),
+					"a client has one allowance, however often it is given: create another one, or leave it out")
+			}
+		}
+		all = append(all, c)
 	}
-	for name, value := range map[string]string{envClientID: id, envClientSecret: plain} {
-		if value == "" {
-			return "", genesys.Secret{}, usageError(name+" is not set",
-				"set "+envClientID+" and "+envClientSecret+" (or the same with _FILE) to those of an OAuth client with the client credentials grant")
+	return all, nil
+}
+
+// client reads the credentials of the nth client. Both parts must be there; of
+// clients but the first, both may be missing.
+func (p *Process) client(n int) (credentials, error) {
+	names := [2]string{numbered(envClientID, n), numbered(envClientSecret, n)}
+	var values [2]string
+	for i, name := range names {
+		var err error
+		if values[i], err = p.secretEnv(name); err != nil {
+			return credentials{}, err
 		}
 	}
-	return id, genesys.NewSecret(plain), nil
+	if n > 1 && values[0] == "" && values[1] == "" {
+		return credentials{}, nil
+	}
+	for i, name := range names {
+		if values[i] == "" {
+			return credentials{}, usageError(name+" is not set",
+				"set "+names[0]+" and "+names[1]+" (or the same with _FILE) to those of an OAuth client with the client credentials grant")
+		}
+	}
+	return credentials{values[0], genesys.NewSecret(values[1])}, nil
 }

@@ -45,7 +45,8 @@ TIME is a date (2024-03-01, midnight UTC) or RFC 3339 with a zone.
 
 The API's credentials come from the environment: ` + envClientID + `
 and ` + envClientSecret + `, or the files that the same names with
-_FILE appended point to. Every flag can be given as ` + envPrefix + `NAME instead.
+_FILE appended point to; those of a second client, with an allowance of its own,
+from the same names with _2, or _2_FILE. Every flag can be given as ` + envPrefix + `NAME instead.
 
 ` + exitCodes,
 		Example: `  gcexport export s3://bucket/genesys --region eu-central-1 --start 2024-01-01 --end 2024-04-01
@@ -104,7 +105,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 	}
 	defer bucket.Close()
 	// Both doors must be open before anything is begun or written.
-	if err := f.api.reach(ctx, f.api.source(api, limits{}), out); err != nil {
+	if err := f.api.reach(ctx, api, out); err != nil {
 		return err
 	}
 	limits := f.api.settle(ctx, api, plan.Shard, out.log)

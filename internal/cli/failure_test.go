@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"syscall"
@@ -115,15 +116,53 @@ func TestCredentials(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			p := &Process{Getenv: func(name string) (string, bool) { v, ok := row.env[name]; return v, ok }}
-			id, secret, err := p.credentials()
+			all, err := p.credentials()
 			if row.want == "" {
-				if err != nil || id != "i" || secret.Reveal() != "s" {
-					t.Errorf("credentials: %q, %v", id, err)
+				if err != nil || len(all) != 1 || all[0].id != "i" || all[0].secret.Reveal() != "s" {
+					t.Errorf("credentials: %v, %v", all, err)
 				}
 				return
 			}
 			if err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "canary") {
 				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestCredentialsOfSeveralClients(t *testing.T) {
+	first := map[string]string{envClientID: "i1", envClientSecret: "s1"}
+	path := t.TempDir() + "/secret"
+	if err := os.WriteFile(path, []byte("s3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name string
+		env  map[string]string
+		want string // ids and secrets, or part of the error
+	}{
+		{"two", map[string]string{envClientID + "_2": "i2", envClientSecret + "_2": "s2"}, "i1:s1 i2:s2"},
+		{"three, by environment and file", map[string]string{envClientID + "_2": "i2", envClientSecret + "_2": "s2",
+			envClientID + "_3": "i3", envClientSecret + "_3_FILE": path}, "i1:s1 i2:s2 i3:s3"},
+		{"no secret", map[string]string{envClientID + "_2": "i2"}, envClientSecret + "_2 is not set"},
+		{"no id", map[string]string{envClientSecret + "_2": "canary"}, envClientID + "_2 is not set"},
+		{"a gap", map[string]string{envClientID + "_3": "i3", envClientSecret + "_3": "s3"}, envClientID + "_3 is set, and " + envClientID + "_2 is not"},
+		{"twice the same", map[string]string{envClientID + "_2": "i1", envClientSecret + "_2": "s2"}, "are the same client"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			maps.Copy(row.env, first)
+			p := &Process{Getenv: func(name string) (string, bool) { v, ok := row.env[name]; return v, ok }}
+			all, err := p.credentials()
+			var got []string
+			for _, c := range all {
+				got = append(got, c.id+":"+c.secret.Reveal())
+			}
+			text := strings.Join(got, " ")
+			if err != nil {
+				text = err.Error()
+			}
+			if !strings.Contains(text, row.want) || strings.Contains(text, "canary") {
+				t.Errorf("%s, want %s", text, row.want)
 			}
 		})
 	}

@@ -21,7 +21,7 @@ const limitsTimeout = 10 * time.Second
 
 // settle finds the limits to keep to: what the flags say, else what the
 // organisation publishes, else the defaults. It says in the log which it was.
-func (f *apiFlags) settle(ctx context.Context, c *genesys.Client, shard export.Shard, log *slog.Logger) limits {
+func (f *apiFlags) settle(ctx context.Context, c *genesys.Pool, shard export.Shard, log *slog.Logger) limits {
 	var q genesys.Quotas
 	jobs := f.mode.value == "job"
 	if f.rate.value == 0 || jobs && f.jobs.value == 0 {
@@ -35,7 +35,7 @@ func (f *apiFlags) settle(ctx context.Context, c *genesys.Client, shard export.S
 	shards := max(shard.Count, 1)
 	rate, from := chosen(f.rate.value, int(q.RequestsPerMinute), genesys.DefaultRequestsPerMinute)
 	c.Allow(float64(rate))
-	log.Info("requests a minute", "limit", rate, "from", from, "reserve", f.reserve.String(), "shards", shards)
+	log.Info("requests a minute", "limit", rate, "from", from, "reserve", f.reserve.String(), "shards", shards, "clients", c.Size())
 	if !jobs {
 		return limits{}
 	}

@@ -177,11 +177,10 @@ func (p *Process) askWatermark(ctx context.Context, f *stateFlags, shard export.
 		return time.Time{}, err
 	}
 	defer api.Close()
-	source := f.api.source(api, limits{})
-	if err := f.api.reach(ctx, source, out); err != nil {
+	if err := f.api.reach(ctx, api, out); err != nil {
 		return time.Time{}, err
 	}
-	return source.Watermark(ctx)
+	return f.api.source(api, limits{}).Watermark(ctx)
 }
 
 // canConnect reports whether credentials and region are given.

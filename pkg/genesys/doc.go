@@ -4,6 +4,8 @@
 // pool of connections, one budget of requests. Everything that it sends takes
 // its turn at the same limiter, and an answer "too many requests" to one caller
 // pauses all of them. A Client is safe for concurrent use; make one, share it.
+// Where an organisation allows several OAuth clients, a [Pool] shares out the
+// work among them.
 //
 // Two sources are built on it. [Jobs] reads the results of asynchronous details
 // jobs: bulk, with participant attributes, complete up to [Jobs.Watermark].

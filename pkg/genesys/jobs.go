@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"github.com/gcexport/gcexport/pkg/interval"
@@ -66,18 +65,14 @@ const DefaultConcurrent = 2
 // Jobs is the source that reads the results of asynchronous details jobs. It is
 // safe for concurrent use.
 type Jobs struct {
-	c       *Client
-	o       JobOptions
-	slots   chan struct{}
-	waiting atomic.Int32  // callers that wait for a slot
-	turn    chan struct{} // held by the one who submits
-	next    time.Time     // when the next submission may be; of who has the turn
-	room    *room
-	polls   polls
+	c *Client
+	o JobOptions
+	*queue
+	polls polls
 }
 
 // Jobs returns a source of the given options. Callers that share a limit of
-// concurrent jobs must share the source.
+// concurrent jobs must share the source, or have those of one [Pool].
 func (c *Client) Jobs(o JobOptions) *Jobs {
 	setDefault(&o.PageSize, 1000)
 	setDefault(&o.Concurrent, DefaultConcurrent)
@@ -86,7 +81,7 @@ func (c *Client) Jobs(o JobOptions) *Jobs {
 	setDefault(&o.MaxResults, 300_000)
 	setDefault(&o.Floor, time.Hour)
 	o.Floor = max(o.Floor, time.Minute)
-	return &Jobs{c: c, o: o, slots: make(chan struct{}, o.Concurrent), turn: make(chan struct{}, 1), room: newRoom()}
+	return &Jobs{c: c, o: o, queue: newQueue(o.Concurrent)}
 }
 
 // Watermark returns the instant up to which jobs give complete data. A job that

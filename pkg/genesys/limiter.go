@@ -246,6 +246,13 @@ func (l *limiter) perMinute() float64 {
 	return l.limit(time.Now())
 }
 
+// recent is how many requests have a place in the window.
+func (l *limiter) recent() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.window.held(time.Now())
+}
+
 // A window knows which requests have a place in the last 60 seconds.
 type window struct {
 	open  int         // requests that are on their way
@@ -261,14 +268,19 @@ func (w *window) answered(now time.Time) {
 	w.leave = append(w.leave, now.Add(windowLength+hair))
 }
 
-// full says how long the window has no place for another request.
-func (w *window) full(now time.Time, places int) time.Duration {
+// held counts the places that are taken.
+func (w *window) held(now time.Time) int {
 	gone := 0
 	for gone < len(w.leave) && !w.leave[gone].After(now) {
 		gone++
 	}
 	w.leave = w.leave[gone:]
-	over := w.open + len(w.leave) - places // as many must leave, and one more
+	return w.open + len(w.leave)
+}
+
+// full says how long the window has no place for another request.
+func (w *window) full(now time.Time, places int) time.Duration {
+	over := w.held(now) - places // as many must leave, and one more
 	switch {
 	case over < 0:
 		return 0

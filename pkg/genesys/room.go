@@ -5,8 +5,23 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// A queue is where jobs wait to be submitted and prepared. Clients that share
+// the organisation's limits of jobs share it.
+type queue struct {
+	slots   chan struct{} // for jobs in preparation
+	waiting atomic.Int32  // callers that wait for a slot
+	turn    chan struct{} // held by the one who submits
+	next    time.Time     // when the next submission may be; of who has the turn
+	room    *room
+}
+
+func newQueue(slots int) *queue {
+	return &queue{slots: make(chan struct{}, slots), turn: make(chan struct{}, 1), room: newRoom()}
+}
 
 // roomMemory is how long it is remembered that the API had no room for another
 // job: others may have been the reason, and be gone.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,12 +13,6 @@ import (
 	"github.com/gcexport/gcexport/pkg/interval"
 	"github.com/gcexport/gcexport/pkg/record"
 )
-
-// A source is either of ours.
-type source interface {
-	Pages(context.Context, interval.Interval) iter.Seq2[*record.Page, error]
-	Watermark(context.Context) (time.Time, error)
-}
 
 // simulate makes a simulator and a client of it.
 func simulate(t *testing.T, o genesystest.Options, change ...func(*Config)) (*genesystest.Server, *Client) {

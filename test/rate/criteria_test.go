@@ -40,6 +40,37 @@ func TestSteadyState(t *testing.T) {
 	}
 }
 
+// Several OAuth clients make as many times as many requests, and none of them
+// more than its allowance in any 60 seconds, also where one has a neighbour.
+func TestClients(t *testing.T) {
+	for _, row := range []struct {
+		name                          string
+		clients, processes, neighbour int
+		least, most                   float64
+	}{
+		{"2 clients", 2, 1, 0, 0.97, 1},
+		{"3 clients, 2 processes", 3, 2, 0, 0.97, 1},
+		{"2 clients, one with a neighbour", 2, 1, 100, 0.77, 0.85},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := scenario{name: row.name, options: organisation(), days: 90 * row.clients / 2, workers: 8, clients: row.clients,
+					processes: row.processes, neighbour: row.neighbour, jobs: genesys.JobOptions{PageSize: 5, Concurrent: 4}}
+				r := s.play(t)
+				r.whole(t)
+				got := r.judge()
+				r.row(t, got)
+				if got.used < row.least || got.used > row.most {
+					t.Errorf("%.1f %% of the allowances are used", 100*got.used)
+				}
+				if row.neighbour == 0 && (got.densest > 300 || share(got.throttled, got.requests) >= 0.002) {
+					t.Errorf("%d requests of one client in 60 seconds, %d of %d were answered 429", got.densest, got.throttled, got.requests)
+				}
+			})
+		})
+	}
+}
+
 // Criterion 3: a million conversations by jobs cost at most 1.05 requests for
 // each page of them, and 4 for each job: here 8000 at pages of 10, and at pages
 // so large that a job has only two, where jobs and not requests are what limits.

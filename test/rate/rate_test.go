@@ -5,6 +5,7 @@ package rate
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ type scenario struct {
 	processes int // 1 if 0; each does its shard
 	jobs      genesys.JobOptions
 	reserve   float64
+	clients   int // OAuth clients of each process; 1 if 0
 	// neighbour is how many requests a minute a second program makes with the
 	// same allowance.
 	neighbour int
@@ -65,8 +67,10 @@ type result struct {
 // play runs a scenario to its end, within a bubble.
 func (s scenario) play(t *testing.T) result {
 	t.Helper()
-	if s.processes == 0 {
-		s.processes = 1
+	s.processes, s.clients = max(s.processes, 1), max(s.clients, 1)
+	s.options.Clients = map[string]string{}
+	for n := range s.clients {
+		s.options.Clients[clientName(n)] = "demo"
 	}
 	r := result{scenario: s, server: genesystest.New(s.options), bucket: memblob.OpenBucket(nil), began: time.Now()}
 	t.Cleanup(func() { r.bucket.Close() })
@@ -97,22 +101,36 @@ func (s scenario) play(t *testing.T) result {
 
 // process is one exporter of several.
 func (r *result) process(t *testing.T, ctx context.Context, i int) (export.Summary, error) {
-	client, err := genesys.New(genesys.Config{
-		APIURL: "http://api.test", LoginURL: "http://login.test", ClientID: "demo", ClientSecret: genesys.NewSecret("demo"),
-		Share: 1 / float64(r.processes), Reserve: r.reserve, Transport: r.server.Transport(),
-	})
-	if err != nil {
-		t.Error(err)
-		return export.Summary{}, err
+	var clients []*genesys.Client
+	for n := range r.clients {
+		client, err := genesys.New(genesys.Config{
+			APIURL: "http://api.test", LoginURL: "http://login.test", ClientID: clientName(n), ClientSecret: genesys.NewSecret("demo"),
+			Share: 1 / float64(r.processes), Reserve: r.reserve, Transport: r.server.Transport(),
+		})
+		if err != nil {
+			t.Error(err)
+			return export.Summary{}, err
+		}
+		clients = append(clients, client)
 	}
-	defer client.Close()
-	e := export.Exporter{Bucket: r.bucket, Mode: r.mode, Workers: r.workers, Source: client.Jobs(r.jobs)}
+	pool := genesys.NewPool(clients[0], clients[1:]...)
+	defer pool.Close()
+	e := export.Exporter{Bucket: r.bucket, Mode: r.mode, Workers: r.workers, Source: pool.Jobs(r.jobs)}
 	if r.mode == "query" {
-		e.Source, e.Ahead = client.Queries(genesys.QueryOptions{}), 1
+		e.Source, e.Ahead = pool.Queries(genesys.QueryOptions{}), 1
 	}
 	return e.Run(ctx, export.Plan{
 		Dataset: export.Conversations, Step: interval.Day,
 		Range: interval.Interval{Start: first.AddDate(0, 0, 20), End: first.AddDate(0, 0, 20+r.days)},
 		Shard: export.Shard{Index: i, Count: r.processes},
 	})
+}
+
+// clientName is the name of an OAuth client; the first is the one that the
+// neighbour has, too.
+func clientName(n int) string {
+	if n == 0 {
+		return "demo"
+	}
+	return "demo" + strconv.Itoa(n+1)
 }
