@@ -52,7 +52,7 @@ type serverKey struct{}
 
 // startAPI starts the simulator and points the environment to it:
 //
-//	api [-noperm] [-jobtime D] [-perday N] [-watermark TIME] [-client ID] [FAULT...]
+//	api [-noperm] [-jobtime D] [-perday N] [-flawedevery N] [-watermark TIME] [-client ID] [FAULT...]
 //
 // Its data are those of March 2024. The secret of a further client is its id.
 func startAPI(ts *testscript.TestScript, neg bool, args []string) {
@@ -93,6 +93,8 @@ func option(ts *testscript.TestScript, o *genesystest.Options, name, value strin
 		o.Latency, err = time.ParseDuration(value)
 	case "-client":
 		o.Clients = map[string]string{value: value}
+	case "-flawedevery":
+		o.FlawedEvery, err = strconv.Atoi(value)
 	case "-perday":
 		o.PerDay, err = strconv.Atoi(value)
 	case "-watermark":
@@ -199,7 +201,7 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	n := len(want)
-	for _, key := range objects(ts, ts.MkAbs(args[0]), "conversations/dt=*/*") {
+	for _, key := range objects(ts, ts.MkAbs(args[0]), "conversations*/dt=*/*") {
 		eachLine(ts, key, func(line string) {
 			if !want[line] {
 				ts.Fatalf("%s: unexpected or repeated: %.300s", key, line)

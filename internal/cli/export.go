@@ -65,7 +65,7 @@ from the same names with _2, or _2_FILE. Every flag can be given as ` + envPrefi
 	fs.Var(&f.workers, "workers", "chunks in work at once")
 	f.api.add(fs)
 	fs.Var(&f.gzipLevel, "gzip-level", "1 (fast) to 9 (small)")
-	fs.Var(&f.maxRecord, "max-record", "put longer records aside, into conversations_oversize; 0 means none")
+	fs.Var(&f.maxRecord, "max-record", "put longer records aside, into conversations_oversize; 0 means no bound")
 	fs.BoolVar(&f.strict, "fail-on-diverted", false, "exit with 4 if records were put aside")
 	fs.VarP(&f.output, "output", "o", "form of the result on stdout: text or json")
 	f.log.add(fs)

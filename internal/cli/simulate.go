@@ -58,6 +58,7 @@ docs/simulator.md lists them all.`,
 	fs.Var(&f.to, "to", "when the last one has started (now)")
 	fs.IntVar(&o.PerDay, "per-day", 2000, "conversations on an average day")
 	fs.Var(&f.size, "size", "normal: 8 KB in the median, as real ones; small: 500 bytes")
+	fs.IntVar(&o.FlawedEvery, "flawed-every", 0, "one of so many conversations has what loaders refuse, such as a key twice")
 	fs.IntVar(&o.RequestsPerMinute, "allowance", 300, "requests a minute that a token may make; -1 for no limit")
 	fs.IntVar(&o.MaxJobs, "max-jobs", 0, "jobs that may be in the making at once; 0 for no limit")
 	fs.Var(&f.jobTime, "job-time", "time that a job takes (200ms)")

@@ -163,7 +163,7 @@ func (f *filling) recoverPart(ctx context.Context, l Layout, key string) (err er
 		if rec.Start.After(last) {
 			last = rec.Start
 		}
-		why[cmp.Or(f.reason(rec), ReasonSize)]++
+		why[cmp.Or(rec.Flaws.String(), ReasonSize)]++ // as it was put there, whatever MaxRecord is now
 		return nil
 	})
 	if err != nil {
@@ -325,8 +325,8 @@ func (f *filling) record(rec record.Record) error {
 	}
 	switch f.seen.give(rec.ID) {
 	case idNew:
-		if reason := f.reason(rec); reason != "" {
-			f.divert(rec, reason)
+		if reason, sibling := f.reason(rec); reason != "" {
+			f.divert(rec, reason, sibling)
 			return nil
 		}
 		return f.part.Line(rec)

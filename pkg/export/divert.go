@@ -10,7 +10,9 @@ import (
 	"github.com/gcexport/gcexport/pkg/record"
 )
 
-// ReasonSize says that a record is longer than [Exporter.MaxRecord].
+// ReasonSize says that a record is longer than [Exporter.MaxRecord]. The other
+// reasons why a record is put aside are the names of its flaws ([record.Flaw]),
+// which come first.
 const ReasonSize = "size"
 
 // divertedBytes is how much, compressed, may wait to be written to one sibling.
@@ -33,17 +35,21 @@ type divertedLine struct {
 	reason string
 }
 
-// reason says why a record does not go into the dataset itself; "" if it does.
-func (r *run) reason(rec record.Record) string {
-	if r.MaxRecord > 0 && int64(len(rec.JSON)) > r.MaxRecord {
-		return ReasonSize
+// reason says why a record does not go into the dataset itself, and to which of
+// the siblings it goes; "" if it does.
+func (r *run) reason(rec record.Record) (reason string, sibling int) {
+	switch {
+	case rec.Flaws != 0:
+		return rec.Flaws.String(), rejected
+	case r.MaxRecord > 0 && int64(len(rec.JSON)) > r.MaxRecord:
+		return ReasonSize, oversize
 	}
-	return ""
+	return "", 0
 }
 
 // divert holds a record of the page at hand back for a sibling.
-func (f *filling) divert(rec record.Record, reason string) {
-	d := f.diverted[0]
+func (f *filling) divert(rec record.Record, reason string, sibling int) {
+	d := f.diverted[sibling]
 	own := record.Record{JSON: append([]byte(nil), rec.JSON...), Start: rec.Start}
 	d.page = append(d.page, divertedLine{own, reason})
 }

@@ -2,9 +2,11 @@ package export_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"gocloud.dev/blob"
 
 	"github.com/gcexport/gcexport/pkg/export"
@@ -19,6 +21,21 @@ func withLarge(all []conversation, n, size int) []conversation {
 		}
 	}
 	return all
+}
+
+// withFlaws makes every nth conversation one that loaders refuse, and gives the
+// number of each flaw.
+func withFlaws(all []conversation, n int) (reasons map[string]int64) {
+	reasons = map[string]int64{}
+	flaws := []struct{ name, json string }{
+		{"surrogate", `"\ud800"`}, {"nul", `"\u0000"`}, {"number", `1e999`}, {"duplicate_key", `{"a":1,"\u0061":2}`},
+	}
+	for i := 0; i < len(all); i += n {
+		f := flaws[i/n%len(flaws)]
+		all[i].line = strings.TrimSuffix(all[i].line, "}") + `,"more":` + f.json + "}"
+		reasons[f.name]++
+	}
+	return reasons
 }
 
 // linesOf gives the lines of all data objects of a dataset.
@@ -72,17 +89,67 @@ func TestOversizeRecordsArePutAside(t *testing.T) {
 	}
 }
 
+// What loaders refuse goes to the other sibling, whole and once, however long it
+// is, and the manifests say why.
+func TestFlawedRecordsArePutAside(t *testing.T) {
+	all := withLarge(conversations(600, 3), 50, 3000)
+	want := withFlaws(all, 25)
+	b, p := memBucket(t), plan(3, interval.Day)
+	e := &export.Exporter{Source: &source{all: all, pageSize: 40}, Bucket: b, MaxRecord: 2000}
+	s := mustRun(t, e, p)
+	if s.Diverted["conversations_rejected"] != 24 || s.Diverted["conversations_oversize"] != 0 || s.Records != 600 {
+		t.Errorf("summary %v and %d records", s.Diverted, s.Records)
+	}
+	sent := map[string]bool{}
+	for _, c := range all {
+		sent[c.line] = strings.Contains(c.line, `"more":`)
+	}
+	for dataset, aside := range map[string]bool{export.Conversations: false, "conversations_rejected": true} {
+		for _, line := range linesOf(t, b, dataset) {
+			if was, ok := sent[line]; !ok || was != aside {
+				t.Errorf("in %s: %.80s", dataset, line)
+			}
+			delete(sent, line)
+		}
+	}
+	if len(sent) > 0 {
+		t.Errorf("%d conversations are missing", len(sent))
+	}
+	got := map[string]int64{}
+	layout := export.Layout{Dataset: export.Conversations}
+	for c := range p.Chunks() {
+		m, err := export.ReadManifest(t.Context(), b, layout.Manifest(c.Interval, 0), &export.ObjectOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range m.Diverted {
+			for reason, n := range d.Reasons {
+				got[reason] += n
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+	r, err := (&export.Verifier{Bucket: b, Dataset: export.Conversations, Range: p.Range}).Run(t.Context())
+	if err != nil || r.DamageCount > 0 || r.Records != 600 {
+		t.Errorf("verify: %+v, %v", r, err)
+	}
+}
+
 // A run that was killed between its parts and the manifest is gone on with,
 // whichever of the parts are there.
 func TestDivertedPartsAreRecovered(t *testing.T) {
 	all := withLarge(conversations(300, 1), 30, 3000)
+	flaws := withFlaws(all, 40)
 	p := plan(1, interval.Day)
 	layout := export.Layout{Dataset: export.Conversations}
-	oversize := layout.Siblings()[0]
+	oversize, rejected := layout.Siblings()[0], layout.Siblings()[1]
 	for name, gone := range map[string][]string{
 		"the manifest":       nil,
 		"the diverted part":  {oversize.Part(p.Range, 0, 0)},
 		"the part":           {layout.Part(p.Range, 0, 0)},
+		"the rejected part":  {rejected.Part(p.Range, 0, 0)},
 		"all but the run":    {layout.Part(p.Range, 0, 0), oversize.Part(p.Range, 0, 0)},
 		"with a lower bound": nil,
 	} {
@@ -100,8 +167,18 @@ func TestDivertedPartsAreRecovered(t *testing.T) {
 			}
 			mustRun(t, e, p)
 			lines := append(linesOf(t, b, "conversations_oversize"), linesOf(t, b, export.Conversations)...)
+			lines = append(lines, linesOf(t, b, "conversations_rejected")...)
 			if len(lines) != 300 {
 				t.Errorf("%d lines", len(lines))
+			}
+			m, err := export.ReadManifest(t.Context(), b, layout.Manifest(p.Range, 0), &export.ObjectOptions{})
+			if err != nil || len(m.Diverted) != 2 {
+				t.Fatalf("diverted %+v, %v", m.Diverted, err)
+			}
+			for _, d := range m.Diverted {
+				if d.Dataset == rejected.Dataset && !maps.Equal(d.Reasons, flaws) {
+					t.Errorf("diverted %+v", d)
+				}
 			}
 			r, err := (&export.Verifier{Bucket: b, Dataset: export.Conversations, Range: p.Range}).Run(t.Context())
 			if err != nil || r.DamageCount > 0 {

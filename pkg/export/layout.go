@@ -27,9 +27,18 @@ const (
 )
 
 // Siblings are the layouts of the datasets that take what loaders would refuse
-// of this one: the records that are too large. They have parts and supplements,
-// and no manifests: a chunk's manifest lists the parts of all.
-func (l Layout) Siblings() []Layout { return []Layout{{Dataset: l.Dataset + "_oversize"}} }
+// of this one: first the records that are too large, then those that have flaws
+// ([record.Flaw]). They have parts and supplements, and no manifests: a chunk's
+// manifest lists the parts of all.
+func (l Layout) Siblings() []Layout {
+	return []Layout{oversize: {Dataset: l.Dataset + "_oversize"}, rejected: {Dataset: l.Dataset + "_rejected"}}
+}
+
+// The siblings, by their place among them.
+const (
+	oversize = iota
+	rejected
+)
 
 // family is the layout with its siblings.
 func (l Layout) family() []Layout { return append([]Layout{l}, l.Siblings()...) }

@@ -81,7 +81,8 @@ type Diverted struct {
 	Records  int64  `json:"records"`
 	RawBytes int64  `json:"raw_bytes"`
 	Bytes    int64  `json:"bytes"`
-	// Reasons counts the records by why they are there: [ReasonSize].
+	// Reasons counts the records by why they are there: [ReasonSize], or the
+	// name of a flaw ([record.Flaw]); of several the first counts.
 	Reasons map[string]int64 `json:"reasons"`
 }
 

@@ -30,6 +30,7 @@ func (c *check) newReader() *reader {
 type partReading struct {
 	scanner     *record.Scanner
 	owner       interval.Interval
+	own         bool // whether the part is the dataset's own, and not a sibling's
 	dup         *duplicates
 	lines       int64
 	first, last time.Time
@@ -48,6 +49,8 @@ func (r *partReading) line(line []byte) error {
 		err = errors.New("no conversationId")
 	case rec.Start.IsZero():
 		err = errors.New("no conversationStart")
+	case r.own && rec.Flaws != 0:
+		err = fmt.Errorf("a record that loaders refuse (%s) should have been put aside", rec.Flaws)
 	}
 	if err != nil {
 		if r.bad++; r.bad == 1 {
@@ -92,7 +95,7 @@ func (c *check) verifyPart(ctx context.Context, with *reader, p *partCheck) (err
 		return nil
 	}
 	defer func() { err = errors.Join(err, rd.Close()) }()
-	r := &partReading{scanner: with.scanner, owner: p.chunk.interval, dup: c.dup}
+	r := &partReading{scanner: with.scanner, owner: p.chunk.interval, own: p.sibling == 0, dup: c.dup}
 	md5 := newDigest()
 	stats, err := with.lines.Read(io.TeeReader(rd, md5), r.line)
 	whole := err == nil

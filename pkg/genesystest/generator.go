@@ -122,7 +122,23 @@ func (g *generator) head(r *rng) {
 	if g.w.extra {
 		g.raw("zzFutureField", `{"conversations":[{"conversationId":"not a record"}],"n":1.50,"e":-2E-7,"nothing":null,"deep":[[[[{}]]]]}`)
 	}
+	g.flaw()
 	g.later(r)
+}
+
+// flaws are values that JSON allows and loaders refuse.
+func flaws() []string {
+	return []string{
+		`"a\u0000b"`, `{"\u0000":""}`, `"\ud83d"`, `["\ude00\ud83d"]`, `"\ud83d\u0041"`, `1e400`, `{"n":[-2E+999]}`,
+		`{"k":1,"k":2}`, `[{"a":{"key":1,"k\u0065y":2}}]`,
+	}
+}
+
+// flaw gives some records one of the flaws.
+func (g *generator) flaw() {
+	if r := g.stream(6); g.w.flawedEvery > 0 && r.oneIn(g.w.flawedEvery) {
+		g.raw("flaw", pick(&r, g.w.flaws))
+	}
 }
 
 // fixed writes v divided by 10^places with all its digits.

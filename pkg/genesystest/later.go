@@ -94,6 +94,7 @@ func (g *generator) smallRecord(r *rng) {
 	if g.w.extra {
 		g.raw("zzFutureField", `{"conversations":[{"conversationId":"not a record"}],"n":1.50,"nothing":null}`)
 	}
+	g.flaw()
 	g.open("participants", '[')
 	g.open("", '{')
 	g.str("purpose", "customer")

@@ -39,6 +39,10 @@ type Options struct {
 	// ExtraFields adds fields that no documentation knows, to records and to
 	// pages; among them one that looks like the array of records.
 	ExtraFields bool
+	// FlawedEvery makes one of so many records hold something that JSON allows
+	// and loaders refuse: an escaped NUL or half of a surrogate pair, a number
+	// beyond float64, a key twice. 0 means never.
+	FlawedEvery int
 	// AsOf is the moment as of which conversations are known: what ends later
 	// is still open, what is evaluated later not yet so. By default the moment
 	// the server is made, so that data hold still during a test; or a day after
@@ -215,6 +219,8 @@ func (o Options) Check() error {
 		return fmt.Errorf("%d conversations a day", o.PerDay)
 	case o.Size != SizeNormal && o.Size != SizeSmall:
 		return fmt.Errorf("unknown size %q", o.Size)
+	case o.FlawedEvery < 0:
+		return fmt.Errorf("one flawed record of %d", o.FlawedEvery)
 	case o.Drift < 0 || o.Drift >= 25:
 		return fmt.Errorf("drift of %d records", o.Drift)
 	case o.GzipLevel < -2 || o.GzipLevel > 9:

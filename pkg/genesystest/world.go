@@ -4,9 +4,10 @@ package genesystest
 // which queues, skills and flows it has. It is small, fixed by the seed, and
 // what makes records resemble each other as real ones do.
 type world struct {
-	cal   *calendar
-	small bool
-	extra bool
+	cal         *calendar
+	small       bool
+	extra       bool
+	flawedEvery int
 
 	largeEvery int
 	largeBytes int
@@ -17,6 +18,7 @@ type world struct {
 
 	queueNames, places, firstNames, lastNames []string
 	attributeKeys, attributeValues, oddValues []string
+	flaws                                     []string
 }
 
 func newWorld(o Options) *world {
@@ -28,11 +30,12 @@ func newWorld(o Options) *world {
 		return us
 	}
 	return &world{
-		cal:        newCalendar(o),
-		small:      o.Size == SizeSmall,
-		extra:      o.ExtraFields,
-		largeEvery: o.LargeEvery,
-		largeBytes: o.LargeBytes,
+		cal:         newCalendar(o),
+		small:       o.Size == SizeSmall,
+		extra:       o.ExtraFields,
+		flawedEvery: o.FlawedEvery,
+		largeEvery:  o.LargeEvery,
+		largeBytes:  o.LargeBytes,
 
 		divisions: pool(1, 5), users: pool(2, 240), teams: pool(3, 12), queues: pool(4, 24),
 		skills: pool(5, 16), languages: pool(6, 6), wrapups: pool(7, 48), edges: pool(8, 6),
@@ -43,6 +46,7 @@ func newWorld(o Options) *world {
 		queueNames: queueNames(), places: placeNames(),
 		firstNames: firstNames(), lastNames: lastNames(),
 		attributeKeys: attributeKeys(), attributeValues: attributeValues(), oddValues: oddValues(),
+		flaws: flaws(),
 	}
 }
 

@@ -22,6 +22,7 @@ var seeds = []string{
 	`{"conversations":[{"conversation\u0049d":"esc","\u0063onversationStart":"2024-02-29T00:00:00Z","t":true,"f":false,"n":null,"日本":"語","e":"é€😀"}]}`,
 	`{"conversations":[{"d":[[[[[[[[[]]]]]]]]]},{"d":[[[[[[[[[[]]]]]]]]]]}]}`,
 	`{"cursor":"a","conversations":[{"conversationId":7,"conversationStart":"soon"},{"conversationId":null,"conversationId":"late"}],"code":5,"message":{},"totalHits":1e3,"dataAvailabilityDate":false}`,
+	`{"conversations":[{"k":{"a":1,"b":{"a":2},"\u0061":3},"attributes":{"x\"y":"\ud83d\ude00","x\u0022y":"\ud83dx"}},{"n":[1e400,-1e308,"\u0000","\\u0000","\udc00\ud800"]}]}`,
 	`{"conversations":[{"conversationId":"0123456789abcdef0123456789abcdef0123456789abcdef","wrapUpNote":"` + "a long note without anything special in it, but with a ÿ near its end" + `"}]}`,
 }
 
@@ -29,7 +30,7 @@ var seeds = []string{
 var bits = []string{
 	`"`, `\`, `{`, `}`, `[`, `]`, `,`, `:`, ` `, "\n", "\t", "\x00", "\x1f", "\x7f", "\x80", "\xff", "\xc3", "\xe2\x82", "\xed\xa0\x80",
 	"\xf4\x90\x80\x80", "é", "\u2028", `\u00`, `\ud800`, `\u12g4`, `\x`, `0`, `-`, `.`, `e`, `+`, `1`, `01`, `-0`, `1.`, `1e5`, `true`, `nul`, `null`, `[]`, `{}`, `""`, `"a":1`,
-	`"cursor":"x",`, `"conversations":[],`, `"conversationId":"z",`, `{"conversations":[]}`, "\ufeff", `NaN`, `/**/`, "        ", strings.Repeat("[", maxDepth),
+	`"cursor":"x",`, `"conversations":[],`, `"conversationId":"z",`, `{"conversations":[]}`, "\ufeff", `\u0000`, `\ud83d\ude00`, `\udc00`, `1e400`, `"\u0061":`, `"a":{"b":1,"a":2},`, `NaN`, `/**/`, "        ", strings.Repeat("[", maxDepth),
 }
 
 // mutate returns a page that is not quite right any more, or still is.

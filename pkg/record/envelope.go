@@ -98,14 +98,6 @@ func (e *Envelope) set(member int, value []byte) bool {
 	return true
 }
 
-// spells reports whether the valid JSON string key is the name, by whatever
-// escapes.
-func spells(key []byte, name string) bool {
-	inner := key[1 : len(key)-1]
-	return string(inner) == name ||
-		len(inner) > len(name) && bytes.IndexByte(inner, '\\') >= 0 && string(text(key)) == name
-}
-
 // text returns what a valid JSON string says, and nothing for other values. It
 // is a part of value where no escape stands in the way.
 func text(value []byte) []byte {

@@ -3,6 +3,8 @@ package record_test
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
+	"strconv"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -22,6 +24,7 @@ type result struct {
 type item struct {
 	JSON, ID string
 	Start    time.Time
+	Flaws    record.Flaw
 }
 
 // scan is what the scanner makes of a body.
@@ -29,7 +32,7 @@ func scan(t testing.TB, s *record.Scanner, p *record.Page) result {
 	t.Helper()
 	var got result
 	err := s.Scan(p, func(r record.Record) error {
-		got.Records = append(got.Records, item{string(r.JSON), string(r.ID), r.Start})
+		got.Records = append(got.Records, item{string(r.JSON), string(r.ID), r.Start, r.Flaws})
 		return nil
 	})
 	if err != nil {
@@ -114,7 +117,7 @@ func (r *result) addRecords(value json.RawMessage) bool {
 		if json.Compact(&line, raw) != nil {
 			return false
 		}
-		rec := item{JSON: line.String()}
+		rec := item{JSON: line.String(), Flaws: flawsOf(raw)}
 		seen := map[string]bool{}
 		for _, f := range fields {
 			if text, _ := textOf(f.value); !seen[f.key] && f.key == "conversationId" {
@@ -127,6 +130,61 @@ func (r *result) addRecords(value json.RawMessage) bool {
 		r.Records = append(r.Records, rec)
 	}
 	return true
+}
+
+var escapeSequence = regexp.MustCompile(`\\(u[0-9a-fA-F]{4}|.)`)
+
+// flawsOf looks for the flaws of a valid record one after the other.
+func flawsOf(raw []byte) (flaws record.Flaw) {
+	high, end := false, -1 // the half of a pair that waits for the other
+	for _, at := range escapeSequence.FindAllIndex(raw, -1) {
+		unit, err := strconv.ParseUint(string(raw[at[0]+2:at[1]]), 16, 16)
+		isUnit := err == nil && at[1]-at[0] == 6
+		low := isUnit && unit >= 0xdc00 && unit <= 0xdfff
+		if low != (high && at[0] == end) || high && at[0] != end {
+			flaws |= record.FlawSurrogate
+		}
+		if isUnit && unit == 0 {
+			flaws |= record.FlawNUL
+		}
+		high, end = isUnit && unit >= 0xd800 && unit <= 0xdbff, at[1]
+	}
+	if high {
+		flaws |= record.FlawSurrogate
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return flaws | valueFlaws(dec)
+}
+
+// valueFlaws reads one value.
+func valueFlaws(dec *json.Decoder) (flaws record.Flaw) {
+	token, err := dec.Token()
+	if err != nil {
+		panic(err) // the record is valid
+	}
+	switch v := token.(type) {
+	case json.Number:
+		if _, err := strconv.ParseFloat(v.String(), 64); err != nil {
+			flaws |= record.FlawNumber
+		}
+	case json.Delim:
+		keys := map[any]bool{}
+		for dec.More() {
+			if v == '{' {
+				key, _ := dec.Token()
+				if keys[key] {
+					flaws |= record.FlawDuplicateKey
+				}
+				keys[key] = true
+			}
+			flaws |= valueFlaws(dec)
+		}
+		if _, err := dec.Token(); err != nil {
+			panic(err)
+		}
+	}
+	return flaws
 }
 
 type field struct {

@@ -20,6 +20,8 @@ func (s *Scanner) rewind(body []byte, zipped bool) {
 	s.eof, s.keep, s.inside = false, false, false
 	s.failed, s.damage, s.stop = false, nil, nil
 	s.depth, s.records, s.seen = 0, 0, [memberCount]bool{}
+	s.last = noKey
+	s.keys.reset(&s.opt)
 	s.buf[0] = 0
 	if err := s.src.reset(body, zipped); err != nil {
 		s.failWith(0, "cannot inflate", err)
@@ -40,7 +42,7 @@ func (s *Scanner) root(i int) int {
 	if s.buf[i] != '{' {
 		return s.fail(i, "the page is not an object")
 	}
-	return s.object(i, (*Scanner).pageMember)
+	return s.object(i)
 }
 
 // end checks that nothing but whitespace follows, and reads to the end of the
@@ -52,10 +54,8 @@ func (s *Scanner) end(i int) {
 	}
 }
 
-// object checks the object at i, whose members are checked by member: it gets
-// the key, good for a look only, and the place of the value, and returns the
-// place behind the value.
-func (s *Scanner) object(i int, member func(s *Scanner, key []byte, i int) int) int {
+// object checks the page's object at i.
+func (s *Scanner) object(i int) int {
 	if i = s.open(i); s.buf[i] == '}' {
 		return s.close(i)
 	}
@@ -63,9 +63,7 @@ func (s *Scanner) object(i int, member func(s *Scanner, key []byte, i int) int) 
 		if s.buf[i] != '"' {
 			return s.fail(i, "no key in an object")
 		}
-		if !s.inside {
-			s.begin(i, s.opt.MaxEnvelope)
-		}
+		s.begin(i, s.opt.MaxEnvelope)
 		key := span{from: s.offset(i)}
 		i = s.str(i + 1)
 		key.to = s.offset(i)
@@ -73,7 +71,7 @@ func (s *Scanner) object(i int, member func(s *Scanner, key []byte, i int) int) 
 			return s.fail(i, "no colon behind a key")
 		}
 		i = s.skip(i + 1)
-		i = s.skip(member(s, s.kept(key), i))
+		i = s.skip(s.pageMember(s.kept(key), i))
 		switch s.buf[i] {
 		case ',':
 			i = s.skip(i + 1)
@@ -137,10 +135,15 @@ func (s *Scanner) record(i int) int {
 	}
 	s.begin(i, s.opt.MaxRecord)
 	s.id, s.at = span{}, span{}
-	s.inside = true
-	i = s.object(i, (*Scanner).recordMember)
-	s.inside = false
-	return s.complete(i)
+	s.keys.reset(&s.opt)
+	s.inside, s.flaws, s.unsure = true, 0, false
+	i = s.members(i)
+	s.inside, s.last = false, noKey
+	i = s.complete(i)
+	if s.unsure && !s.failed && doubles(s.buf[s.start:s.w]) {
+		s.flaws |= FlawDuplicateKey
+	}
+	return i
 }
 
 // complete ends what is kept at i. From then on, until keep is false, it stands
@@ -159,22 +162,41 @@ func (s *Scanner) found() Record {
 		JSON:  s.buf[s.start:s.w:s.w],
 		ID:    text(s.kept(s.id)),
 		Start: instant(s.kept(s.at)),
+		Flaws: s.flaws,
 	}
 }
 
-// recordMember checks a member of a record, and takes note of its id and start.
-func (s *Scanner) recordMember(key []byte, i int) int {
-	var p *span
-	switch {
-	case s.id.to == 0 && spells(key, s.opt.ID):
-		p = &s.id
-	case s.at.to == 0 && spells(key, s.opt.Start):
-		p = &s.at
-	default:
-		return s.value(i)
+// members checks the object of a record at i, and takes note of its id and start.
+func (s *Scanner) members(i int) int {
+	if i = s.open(i); s.buf[i] == '}' {
+		return s.close(i)
 	}
-	from := s.offset(i)
-	i = s.value(i)
-	*p = span{from, s.offset(i)}
-	return i
+	s.sets[s.depth] = keySet{}
+	for at := (level{place: within}); ; at.place = behind {
+		i, at.key = s.key(i, at)
+		k := &s.keys.all[at.key]
+		s.flaws |= s.sets[s.depth].add(k)
+		if i = s.skip(i); s.buf[i] != ':' {
+			return s.fail(i, "no colon behind a key")
+		}
+		i = s.skip(i + 1)
+		s.last = at.key
+		value := span{from: s.offset(i)}
+		i = s.value(i)
+		value.to = s.offset(i)
+		if k.says == idKey && s.id.to == 0 {
+			s.id = value
+		} else if k.says == startKey && s.at.to == 0 {
+			s.at = value
+		}
+		i = s.skip(i)
+		switch s.buf[i] {
+		case ',':
+			i = s.skip(i + 1)
+		case '}':
+			return s.close(i)
+		default:
+			return s.fail(i, "no comma or closing bracket behind a value")
+		}
+	}
 }

@@ -28,6 +28,8 @@ type Record struct {
 	// Start is the conversationStart in UTC; zero where the record has none,
 	// or one that is not a time.
 	Start time.Time
+	// Flaws are what loaders would refuse the record for; usually 0.
+	Flaws Flaw
 }
 
 // An Envelope is what a page says beside its records. All of it is optional.

@@ -24,7 +24,7 @@ func TestScan(t *testing.T) {
 			  "cursor":"bmV4dA==", "dataAvailabilityDate":"2024-03-05T02:00:00Z"} `,
 			result{
 				Records: []item{
-					{`{"conversationId":"a b","n":1.0,"conversationStart":"2024-03-01T12:34:56.789Z"}`, "a b", start},
+					{`{"conversationId":"a b","n":1.0,"conversationStart":"2024-03-01T12:34:56.789Z"}`, "a b", start, 0},
 					{JSON: `{}`},
 				},
 				Envelope: record.Envelope{Cursor: "bmV4dA==", TotalHits: -1, HasRecords: true, Watermark: time.Date(2024, 3, 5, 2, 0, 0, 0, time.UTC)},
@@ -34,7 +34,7 @@ func TestScan(t *testing.T) {
 			"numbers, order and doubles stay as they are",
 			`{"totalHits": 3, "conversations":[{"z":12345678901234567890.10e+00,"a":-0,"z":1E5,"s":"\u003c<\/"}]}`,
 			result{
-				Records:  []item{{JSON: `{"z":12345678901234567890.10e+00,"a":-0,"z":1E5,"s":"\u003c<\/"}`}},
+				Records:  []item{{JSON: `{"z":12345678901234567890.10e+00,"a":-0,"z":1E5,"s":"\u003c<\/"}`, Flaws: record.FlawDuplicateKey}},
 				Envelope: record.Envelope{TotalHits: 3, HasRecords: true},
 			},
 		},
@@ -42,7 +42,7 @@ func TestScan(t *testing.T) {
 			"keys and values with escapes",
 			`{"c\u006fnversations":[{"\u0063onversationId":"\ud83d\ude00","conversationStart":"2024-03-01T12:34:56.789\u005a"}],"\u0063ursor":"\u0041"}`,
 			result{
-				Records:  []item{{`{"\u0063onversationId":"\ud83d\ude00","conversationStart":"2024-03-01T12:34:56.789\u005a"}`, "😀", start}},
+				Records:  []item{{`{"\u0063onversationId":"\ud83d\ude00","conversationStart":"2024-03-01T12:34:56.789\u005a"}`, "😀", start, 0}},
 				Envelope: record.Envelope{Cursor: "A", TotalHits: -1, HasRecords: true},
 			},
 		},
@@ -51,8 +51,8 @@ func TestScan(t *testing.T) {
 			`{"conversations":[{"in":{"conversationId":"x"},"conversationId":"y","conversationId":"z"},{"conversationId":5,"conversationId":"z"}]}`,
 			result{
 				Records: []item{
-					{JSON: `{"in":{"conversationId":"x"},"conversationId":"y","conversationId":"z"}`, ID: "y"},
-					{JSON: `{"conversationId":5,"conversationId":"z"}`},
+					{JSON: `{"in":{"conversationId":"x"},"conversationId":"y","conversationId":"z"}`, ID: "y", Flaws: record.FlawDuplicateKey},
+					{JSON: `{"conversationId":5,"conversationId":"z"}`, Flaws: record.FlawDuplicateKey},
 				},
 				Envelope: record.Envelope{TotalHits: -1, HasRecords: true},
 			},

@@ -3,6 +3,7 @@ package record
 import (
 	"encoding/binary"
 	"io"
+	"math/bits"
 )
 
 // The window of the scanner: how bytes come into its buffer, what of them is
@@ -25,8 +26,10 @@ func (s *Scanner) gap(i int) int {
 		b := s.buf
 		for b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t' {
 			i++
-			for binary.LittleEndian.Uint64(b[i:i+8]) == spaces {
-				i += 8
+			for more := true; more; { // as indentation
+				others := binary.LittleEndian.Uint64(b[i:i+8]) ^ spaces
+				i += bits.TrailingZeros64(others) >> 3
+				more = others == 0
 			}
 		}
 		s.run = i
@@ -120,4 +123,21 @@ func (s *Scanner) room(i int) int {
 	copy(s.buf[kept:], from[i:s.n])
 	s.start, s.w, s.run, s.n = 0, kept, kept, kept+ahead
 	return kept
+}
+
+// fail notes the damage at i, unless there was a failure before, and returns n.
+func (s *Scanner) fail(i int, reason string) int {
+	if i >= s.n {
+		reason = "unexpected end"
+	}
+	return s.failWith(i, reason, nil)
+}
+
+// failWith is fail with a cause.
+func (s *Scanner) failWith(i int, reason string, cause error) int {
+	if !s.failed {
+		s.failed = true
+		s.damage = &DamagedError{Offset: s.read - int64(s.n-i), Reason: reason, Err: cause}
+	}
+	return s.n
 }

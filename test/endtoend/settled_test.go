@@ -22,7 +22,7 @@ func TestWatermarkMovesBack(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				o := genesystest.Options{Watermark: first.AddDate(0, 0, 30), AsOf: first.AddDate(0, 3, 0)}
+				o := genesystest.Options{Flat: true, Watermark: first.AddDate(0, 0, 30), AsOf: first.AddDate(0, 3, 0)} // every job has pages enough
 				healthy := newWorld(t, o)
 				o.Faults = []genesystest.Fault{f}
 				w := newWorld(t, o)
