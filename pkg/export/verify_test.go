@@ -435,7 +435,8 @@ func TestVerifySecondReading(t *testing.T) {
 			v.Squeeze(row.idBits, row.suspects)
 			r := verify(t, v)
 			wantClean(t, r)
-			if r.Suspects < int64(row.least) || r.Readings < row.readings || row.least == 0 && r.Readings != row.readings {
+			// A round whose filter suspects an id, as it may by chance, takes one more.
+			if r.Suspects < int64(row.least) || r.Readings < row.readings || row.least == 0 && int64(r.Readings-row.readings) > r.Suspects {
 				t.Errorf("%d suspects, %d readings", r.Suspects, r.Readings)
 			}
 			t.Logf("%d suspects, %d readings", r.Suspects, r.Readings)
