@@ -17,6 +17,7 @@ type exportFlags struct {
 	plan      planFlags
 	workers   intRange
 	gzipLevel intRange
+	record    choiceValue
 	maxRecord sizeValue
 	strict    bool // --fail-on-diverted
 	api       apiFlags
@@ -28,6 +29,7 @@ func newExport(p *Process) *cobra.Command {
 	f := &exportFlags{
 		workers:   intRange{export.DefaultWorkers, 1, 256},
 		gzipLevel: intRange{jsonl.DefaultLevel, 1, 9},
+		record:    choiceValue{string(export.RecordRaw), []string{string(export.RecordRaw), string(export.RecordEnvelope)}},
 		maxRecord: sizeValue{export.DefaultMaxRecord},
 		output:    choiceValue{"text", []string{"text", "json"}},
 	}
@@ -65,6 +67,7 @@ from the same names with _2, or _2_FILE. Every flag can be given as ` + envPrefi
 	fs.Var(&f.workers, "workers", "chunks in work at once")
 	f.api.add(fs)
 	fs.Var(&f.gzipLevel, "gzip-level", "1 (fast) to 9 (small)")
+	fs.Var(&f.record, "record", "what a line is: raw, the API's object; envelope, fixed columns with that object in one")
 	fs.Var(&f.maxRecord, "max-record", "put longer records aside, into conversations_oversize; 0 means no bound")
 	fs.BoolVar(&f.strict, "fail-on-diverted", false, "exit with 4 if records were put aside")
 	fs.VarP(&f.output, "output", "o", "form of the result on stdout: text or json")
@@ -116,9 +119,9 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		Source: source, Bucket: bucket.Bucket, Object: bucket.Object,
 		Mode: f.api.mode.value, Program: name + " " + version,
 		Workers: f.workers.value, Ahead: f.api.ahead(limits), GzipLevel: f.gzipLevel.value,
-		MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
-		URI:       bucket.URI,
-		Fatal:     refusedByStore, Observer: out, Logger: out.log,
+		RecordFormat: export.RecordFormat(f.record.value), MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
+		URI:   bucket.URI,
+		Fatal: refusedByStore, Observer: out, Logger: out.log,
 		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s.Records) },
 	}
 	out.begin(plan, bucket.Name, api.Usage().PerMinute)

@@ -64,6 +64,7 @@ func explain(err error) *failure {
 		interrupted Interrupted
 		api         *genesys.Error
 		overlap     *export.OverlapError
+		format      *export.RecordFormatError
 		conn        *genesys.ConnError
 		stray       *export.StrayError
 	)
@@ -77,6 +78,9 @@ func explain(err error) *failure {
 		return &failure{code: exitUsage, message: overlap.Error(), hint: fmt.Sprintf(
 			"finish that chunk first with --start %s --end %s and its own length as --chunk, or export to another prefix",
 			rfc3339(overlap.Open.Start), rfc3339(overlap.Open.End))}
+	case errors.As(err, &format):
+		return &failure{code: exitUsage, message: format.Error(),
+			hint: fmt.Sprintf("loaders want records of one kind: go on with --record %s, or export to another prefix", format.Have)}
 	case errors.As(err, &api):
 		return explainAPI(err, api)
 	case errors.As(err, &conn), errors.Is(err, errSilent):

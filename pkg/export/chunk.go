@@ -106,12 +106,16 @@ type filling struct {
 	dropped  Dropped      // in the page at hand
 	next     func() (*record.Page, error, bool)
 	reading  time.Duration // spent on pieces
+	envelope *envelope     // nil for raw records
 }
 
 func (r *run) newFilling(c Chunk) *filling {
 	f := &filling{run: r, chunk: c, seen: newIDs(), manifest: r.newManifest(c)}
 	for _, l := range r.layout.Siblings() {
 		f.diverted = append(f.diverted, &diversion{layout: l})
+	}
+	if r.RecordFormat == RecordEnvelope {
+		f.envelope = newEnvelope(time.Now().Truncate(time.Millisecond), r.summary.Run, r.Mode)
 	}
 	return f
 }
@@ -143,12 +147,12 @@ func (f *filling) recoverPart(ctx context.Context, l Layout, key string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, rd.Close()) }()
-	scanner := record.NewScanner(record.Options{})
+	records := newLineReader(f.RecordFormat)
 	var first, last time.Time
 	why := map[string]int64{}
 	sum := newDigest()
 	stats, err := new(jsonl.Reader).Read(io.TeeReader(rd, sum), func(line []byte) error {
-		rec, err := scanner.Line(line)
+		rec, err := records.read(line)
 		switch {
 		case err != nil:
 			return err
@@ -325,6 +329,9 @@ func (f *filling) record(rec record.Record) error {
 	}
 	switch f.seen.give(rec.ID) {
 	case idNew:
+		if f.envelope != nil {
+			rec = f.envelope.wrap(rec)
+		}
 		if reason, sibling := f.reason(rec); reason != "" {
 			f.divert(rec, reason, sibling)
 			return nil

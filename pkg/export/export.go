@@ -15,6 +15,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,6 +87,9 @@ type Exporter struct {
 	// holds that page and nothing else, and writes nothing before it is its turn.
 	// 0 means DefaultAhead, a negative number none.
 	Ahead int
+	// RecordFormat is what the lines of the parts are: RecordRaw if empty. All
+	// records of a dataset have the same ([*RecordFormatError]).
+	RecordFormat RecordFormat
 	// GzipLevel is 1 (fast) to 9 (small); 0 means jsonl.DefaultLevel.
 	GzipLevel int
 	// PartBytes (compressed) and PartRawBytes bound a part: it is closed by
@@ -118,7 +122,7 @@ type Exporter struct {
 // what it did. A chunk that fails does not stop the others: it is listed in
 // [Summary.Failed]. The error is not nil where the run itself was stopped: by
 // ctx (the cause of its end), by an error that is fatal for all chunks, or
-// because the bucket's contents do not fit the plan ([*OverlapError]).
+// because the bucket's contents do not fit the plan ([*OverlapError], [*RecordFormatError]).
 // The Summary is valid in any case.
 func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 	r, err := e.newRun(plan)
@@ -163,6 +167,7 @@ type run struct {
 	// unlisted are committed chunks with parts that no manifest lists.
 	unlisted []interval.Interval
 	lists    lists
+	recorded bool // whether the format of the dataset's records is on record
 
 	mu      sync.Mutex // guards summary
 	summary Summary
@@ -177,6 +182,7 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 	if cfg.Ahead = max(e.Ahead, 0); e.Ahead == 0 {
 		cfg.Ahead = DefaultAhead
 	}
+	cfg.RecordFormat = cmp.Or(e.RecordFormat, RecordRaw)
 	cfg.GzipLevel = orDefault(e.GzipLevel, jsonl.DefaultLevel)
 	cfg.PartBytes = orDefault(e.PartBytes, DefaultPartBytes)
 	cfg.PartRawBytes = orDefault(e.PartRawBytes, DefaultPartRawBytes)

@@ -88,6 +88,9 @@ func (l Layout) RunFiles(run string) string { return l.runPrefix() + run + files
 // RunRedshift is the name of the same list in the form that Redshift takes.
 func (l Layout) RunRedshift(run string) string { return l.runPrefix() + run + ".redshift.json" }
 
+// dataset is the name of the record that says what the dataset's objects are like.
+func (l Layout) dataset() string { return controlFolder + "datasets/" + l.Dataset + ".json" }
+
 // listPrefix is what the names of all load lists begin with.
 func (l Layout) listPrefix() string { return controlFolder + "lists/" + l.Dataset + "/" }
 

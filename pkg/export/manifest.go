@@ -34,6 +34,8 @@ type Manifest struct {
 	// Supplement says that this is not the chunk's own manifest, but lists a
 	// part that another process has published at the time of the commit.
 	Supplement bool `json:"supplement,omitempty"`
+	// RecordFormat is what the lines of the parts are; empty means [RecordRaw].
+	RecordFormat RecordFormat `json:"record_format,omitempty"`
 	// Mode is what the records came from: "job" or "query".
 	Mode string `json:"mode,omitempty"`
 	// Settled says that the source's watermark had passed the chunk's end
@@ -106,13 +108,14 @@ type Part struct {
 
 func (r *run) newManifest(c Chunk) *Manifest {
 	return &Manifest{
-		Format:   ManifestFormat,
-		Dataset:  r.plan.Dataset,
-		Interval: Span{Start: c.Interval.Start, End: c.Interval.End},
-		Mode:     r.Mode,
-		Parts:    []Part{},
-		Run:      r.summary.Run,
-		Program:  r.Program,
+		Format:       ManifestFormat,
+		Dataset:      r.plan.Dataset,
+		Interval:     Span{Start: c.Interval.Start, End: c.Interval.End},
+		Mode:         r.Mode,
+		RecordFormat: r.RecordFormat,
+		Parts:        []Part{},
+		Run:          r.summary.Run,
+		Program:      r.Program,
 	}
 }
 

@@ -143,7 +143,7 @@ func (p *process) do(kind, key string, act func() (learned string, err error)) e
 		err = errDead
 	}
 	text := fmt.Sprintf("%s: %s %s: %v, %v %s", p.name, kind, key, v, err, learned)
-	if !strings.Contains(key, "/runs/") {
+	if !aside(key) {
 		p.history = sha256.Sum256(append(p.history[:], text...))
 	}
 	w.log = append(w.log, text)
@@ -283,7 +283,7 @@ func identity(key, name string, data []byte) string {
 func (w *modelWorld) state() string {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(w.objects)) {
-		if !strings.Contains(key, "/runs/") {
+		if !aside(key) {
 			fmt.Fprintln(&b, key, w.objects[key].identity)
 		}
 	}

@@ -196,6 +196,9 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.putSummary(ctx, r.layout.RunBegun(r.summary.Run)); err != nil {
 		return fmt.Errorf("record the begin of the run: %w", err)
 	}
+	if !r.recorded {
+		return r.claimFormat(ctx)
+	}
 	return nil
 }
 

@@ -173,6 +173,9 @@ func (r *run) survey(ctx context.Context) ([]Chunk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take inventory: %w", err)
 	}
+	if r.recorded, err = r.agree(ctx, &inv); err != nil {
+		return nil, err
+	}
 	remaining, err := inv.Remaining(r.plan)
 	if err != nil {
 		return nil, err

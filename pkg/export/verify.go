@@ -80,6 +80,7 @@ type check struct {
 	log      *slog.Logger
 	observe  func(Event)
 	findings *findings
+	format   RecordFormat // of the dataset's records
 
 	chunks []*chunkCheck // in order of time
 	parts  []*partCheck  // those that are there, likewise

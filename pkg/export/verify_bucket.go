@@ -78,6 +78,9 @@ func (c *check) survey(ctx context.Context) error {
 		}
 		return ch
 	}
+	if err := c.readFormat(ctx); err != nil {
+		return fmt.Errorf("read what the bucket holds: %w", err)
+	}
 	manifests, err := c.listManifests(ctx, chunk)
 	if err != nil {
 		return fmt.Errorf("list the manifests: %w", err)
@@ -120,6 +123,22 @@ func (c *check) wanted(key string, n Name) bool {
 		c.stray(key, fmt.Sprintf("belongs to revision %d, which this program does not know", n.Revision))
 	}
 	return n.Revision == 0
+}
+
+// readFormat reads what format the records have that are to be verified.
+func (c *check) readFormat(ctx context.Context) error {
+	c.format = RecordRaw
+	d, err := readDataset(ctx, c.Bucket, c.layout, &c.Object)
+	switch {
+	case gcerrors.Code(err) == gcerrors.NotFound:
+	case errors.As(err, new(*datasetError)):
+		c.findings.add(Finding{Kind: BadManifest, Damage: true, Key: c.layout.dataset(), Detail: clipText(err.Error())})
+	case err != nil:
+		return err
+	default:
+		c.format = d.RecordFormat
+	}
+	return nil
 }
 
 func (c *check) listManifests(ctx context.Context, chunk func(Name) *chunkCheck) ([]manifestObject, error) {
@@ -196,6 +215,9 @@ func (c *check) readManifest(ctx context.Context, m manifestObject) (*chunkClaim
 	}
 	for _, problem := range claim.problems {
 		bad(problem)
+	}
+	if claim.format != c.format {
+		bad(fmt.Sprintf("speaks of records in the format %q, which is not the dataset's", clipText(string(claim.format))))
 	}
 	return claim, nil
 }

@@ -1,7 +1,6 @@
 package export
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"math/bits"
@@ -173,19 +172,4 @@ func (d *duplicates) sight(id []byte, at place) {
 	case s.count == 2 || at.before(*second):
 		*second = at
 	}
-}
-
-// leadingID finds the id of a record where it is the first member and has no
-// escapes, as the API writes it; the line is known to be a record.
-func leadingID(line []byte) ([]byte, bool) {
-	const head = `{"conversationId":"`
-	if !bytes.HasPrefix(line, []byte(head)) {
-		return nil, false
-	}
-	rest := line[len(head):]
-	end := bytes.IndexByte(rest, '"')
-	if end < 0 || bytes.IndexByte(rest[:end], '\\') >= 0 {
-		return nil, false
-	}
-	return rest[:end], true
 }

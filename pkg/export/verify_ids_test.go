@@ -165,7 +165,7 @@ func TestLeadingID(t *testing.T) {
 		`{"conversationId":"` + "x":      "no",
 		strings.Repeat("x", 100):         "no",
 	} {
-		id, ok := leadingID([]byte(line))
+		id, ok := newLineReader(RecordRaw).leadingID([]byte(line))
 		if !ok {
 			id = []byte("no")
 		}

@@ -192,6 +192,7 @@ type partClaim struct {
 
 // A chunkClaim is what a manifest says, as far as it can be believed.
 type chunkClaim struct {
+	format   RecordFormat
 	parts    map[partName]partClaim
 	problems []string
 }
@@ -221,6 +222,7 @@ func claimOf(r io.Reader, l Layout, n Name) (*chunkClaim, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.format = m.formatOf()
 	c.check(m, sum, l, n)
 	if n.Part < 0 {
 		c.checkDiverted(m, l)

@@ -13,22 +13,21 @@ import (
 	"github.com/gcexport/gcexport/internal/jsonl"
 	"github.com/gcexport/gcexport/internal/object"
 	"github.com/gcexport/gcexport/pkg/interval"
-	"github.com/gcexport/gcexport/pkg/record"
 )
 
 // A reader is what a worker reads parts with, one after the other.
 type reader struct {
-	scanner *record.Scanner
+	records *lineReader
 	lines   jsonl.Reader
 }
 
 func (c *check) newReader() *reader {
-	return &reader{scanner: record.NewScanner(record.Options{}), lines: jsonl.Reader{Long: &c.large}}
+	return &reader{records: newLineReader(c.format), lines: jsonl.Reader{Long: &c.large}}
 }
 
 // A partReading is one part being read line by line.
 type partReading struct {
-	scanner     *record.Scanner
+	records     *lineReader
 	owner       interval.Interval
 	own         bool // whether the part is the dataset's own, and not a sibling's
 	dup         *duplicates
@@ -42,7 +41,7 @@ type partReading struct {
 // line checks a line. Damage does not end the reading: all of it is counted.
 func (r *partReading) line(line []byte) error {
 	r.lines++
-	rec, err := r.scanner.Line(line)
+	rec, err := r.records.read(line)
 	switch {
 	case err != nil:
 	case len(rec.ID) == 0:
@@ -95,7 +94,7 @@ func (c *check) verifyPart(ctx context.Context, with *reader, p *partCheck) (err
 		return nil
 	}
 	defer func() { err = errors.Join(err, rd.Close()) }()
-	r := &partReading{scanner: with.scanner, owner: p.chunk.interval, own: p.sibling == 0, dup: c.dup}
+	r := &partReading{records: with.records, owner: p.chunk.interval, own: p.sibling == 0, dup: c.dup}
 	md5 := newDigest()
 	stats, err := with.lines.Read(io.TeeReader(rd, md5), r.line)
 	whole := err == nil
@@ -153,9 +152,9 @@ func (c *check) rereadPart(ctx context.Context, with *reader, i int, take func(i
 	at := place{part: i}
 	stats, err := with.lines.Read(rd, func(line []byte) error {
 		at.line++
-		if id, ok := leadingID(line); ok {
+		if id, ok := with.records.leadingID(line); ok {
 			take(id, at)
-		} else if rec, err := with.scanner.Line(line); err == nil && len(rec.ID) > 0 && !rec.Start.IsZero() {
+		} else if rec, err := with.records.read(line); err == nil && len(rec.ID) > 0 && !rec.Start.IsZero() {
 			take(rec.ID, at)
 		}
 		return nil

@@ -15,7 +15,7 @@ var seeds = []string{
 	`{}`,
 	`{"conversations":[]}`,
 	`{"conversations":null,"cursor":null}`,
-	`{"conversations":[{"conversationId":"a","conversationStart":"2024-03-01T12:34:56.789Z","x":[1,2.50,-3e+7,0.1E-2]}],"cursor":"Y3Vyc29y","dataAvailabilityDate":"2024-03-05T02:00:00Z"}`,
+	`{"conversations":[{"conversationId":"a","conversationStart":"2024-03-01T12:34:56.789Z","conversationEnd":"2024-03-02T12:34:56Z","x":[1,2.50,-3e+7,0.1E-2]}],"cursor":"Y3Vyc29y","dataAvailabilityDate":"2024-03-05T02:00:00Z"}`,
 	"{\n  \"conversations\" : [ {\n \"conversationId\" : \"b\" ,\t\"p\": [ { } , [ ] , [ { \"q\" : null } ] ],\r\n\"conversationStart\":\"2024-03-01T01:00:00+02:00\" } ,\n {} ] ,\n \"totalHits\" : 17\n}\n",
 	`{"aggregations":[{"count":1,"results":[{}]}],"conversations":[{"a":{"conversationId":"no"},"conversationId":"ä\u00e4\ud83d\ude00\ud800","conversationId":"second"},{"b":"\"\\\/\b\f\n\r\t"}],"totalHits":9007199254740993}`,
 	`{"code":"bad.request","message":"Pagination may not exceed 100000 results.","status":400,"errors":[]}`,

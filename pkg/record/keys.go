@@ -22,6 +22,7 @@ const (
 	noKey    = 0 // the number of keys that have none, and of what is no key
 	idKey    = 1 // of Options.ID
 	startKey = 2 // of Options.Start
+	endKey   = 3 // of Options.End
 )
 
 // A key is one spelling of a key.
@@ -90,6 +91,7 @@ func (k *keys) reset(o *Options) {
 	k.all = append(k.all[:0], newKey(" ", noKey)) // no key begins with a blank: it stands nowhere
 	k.add(`"`+o.ID+`"`, o.ID)
 	k.add(`"`+o.Start+`"`, o.Start)
+	k.add(`"`+o.End+`"`, o.End)
 }
 
 // find gives the key its number, which is noKey if it cannot have one.

@@ -15,5 +15,5 @@ func (s *Scanner) Line(line []byte) (Record, error) {
 	if s.failed {
 		return Record{}, s.damage
 	}
-	return s.found(), nil
+	return s.taken(), nil
 }

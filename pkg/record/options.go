@@ -7,9 +7,9 @@ import "cmp"
 type Options struct {
 	// Array is the member of the page that holds the records; "conversations".
 	Array string
-	// ID and Start are the members of a record that hold its id and its start;
-	// "conversationId" and "conversationStart".
-	ID, Start string
+	// ID, Start and End are the members of a record that hold its id, its start
+	// and its end; "conversationId", "conversationStart" and "conversationEnd".
+	ID, Start, End string
 
 	// MaxRaw bounds the inflated body, in bytes; 1 GiB.
 	MaxRaw int64
@@ -27,6 +27,7 @@ func (o Options) withDefaults() Options {
 	o.Array = cmp.Or(o.Array, "conversations")
 	o.ID = cmp.Or(o.ID, "conversationId")
 	o.Start = cmp.Or(o.Start, "conversationStart")
+	o.End = cmp.Or(o.End, "conversationEnd")
 	o.MaxRaw = cmp.Or(o.MaxRaw, 1<<30)
 	o.MaxRecord = cmp.Or(o.MaxRecord, 128<<20)
 	o.MaxEnvelope = cmp.Or(o.MaxEnvelope, 1<<20)

@@ -24,6 +24,7 @@ type result struct {
 type item struct {
 	JSON, ID string
 	Start    time.Time
+	End      time.Time
 	Flaws    record.Flaw
 }
 
@@ -32,7 +33,7 @@ func scan(t testing.TB, s *record.Scanner, p *record.Page) result {
 	t.Helper()
 	var got result
 	err := s.Scan(p, func(r record.Record) error {
-		got.Records = append(got.Records, item{string(r.JSON), string(r.ID), r.Start, r.Flaws})
+		got.Records = append(got.Records, item{string(r.JSON), string(r.ID), r.Start, r.End, r.Flaws})
 		return nil
 	})
 	if err != nil {
@@ -124,6 +125,9 @@ func (r *result) addRecords(value json.RawMessage) bool {
 				rec.ID = text
 			} else if !seen[f.key] && f.key == "conversationStart" {
 				rec.Start = timeOf(text)
+			}
+			if text, _ := textOf(f.value); !seen[f.key] && f.key == "conversationEnd" {
+				rec.End = timeOf(text)
 			}
 			seen[f.key] = true
 		}

@@ -93,7 +93,7 @@ func (s *Scanner) array(i int) int {
 			return s.n
 		}
 		s.records++
-		if err := s.fn(s.found()); err != nil {
+		if err := s.fn(s.taken()); err != nil {
 			s.failed, s.stop = true, err
 			return s.n
 		}
@@ -134,7 +134,7 @@ func (s *Scanner) record(i int) int {
 		return s.fail(i, "a record is not an object")
 	}
 	s.begin(i, s.opt.MaxRecord)
-	s.id, s.at = span{}, span{}
+	s.found = [endKey + 1]span{}
 	s.keys.reset(&s.opt)
 	s.inside, s.flaws, s.unsure = true, 0, false
 	i = s.members(i)
@@ -156,17 +156,18 @@ func (s *Scanner) complete(i int) int {
 	return i
 }
 
-// found returns the record that is kept.
-func (s *Scanner) found() Record {
+// taken returns the record that is kept.
+func (s *Scanner) taken() Record {
 	return Record{
 		JSON:  s.buf[s.start:s.w:s.w],
-		ID:    text(s.kept(s.id)),
-		Start: instant(s.kept(s.at)),
+		ID:    text(s.kept(s.found[idKey])),
+		Start: instant(s.kept(s.found[startKey])),
+		End:   instant(s.kept(s.found[endKey])),
 		Flaws: s.flaws,
 	}
 }
 
-// members checks the object of a record at i, and takes note of its id and start.
+// members checks the object of a record at i, and takes note of its id, its start and its end.
 func (s *Scanner) members(i int) int {
 	if i = s.open(i); s.buf[i] == '}' {
 		return s.close(i)
@@ -184,10 +185,8 @@ func (s *Scanner) members(i int) int {
 		value := span{from: s.offset(i)}
 		i = s.value(i)
 		value.to = s.offset(i)
-		if k.says == idKey && s.id.to == 0 {
-			s.id = value
-		} else if k.says == startKey && s.at.to == 0 {
-			s.at = value
+		if k.says != noKey && k.says <= endKey && s.found[k.says].to == 0 {
+			s.found[k.says] = value
 		}
 		i = s.skip(i)
 		switch s.buf[i] {

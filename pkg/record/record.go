@@ -28,6 +28,9 @@ type Record struct {
 	// Start is the conversationStart in UTC; zero where the record has none,
 	// or one that is not a time.
 	Start time.Time
+	// End is the conversationEnd in UTC; zero likewise, as of a conversation
+	// that goes on.
+	End time.Time
 	// Flaws are what loaders would refuse the record for; usually 0.
 	Flaws Flaw
 }

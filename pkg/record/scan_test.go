@@ -24,7 +24,7 @@ func TestScan(t *testing.T) {
 			  "cursor":"bmV4dA==", "dataAvailabilityDate":"2024-03-05T02:00:00Z"} `,
 			result{
 				Records: []item{
-					{`{"conversationId":"a b","n":1.0,"conversationStart":"2024-03-01T12:34:56.789Z"}`, "a b", start, 0},
+					{`{"conversationId":"a b","n":1.0,"conversationStart":"2024-03-01T12:34:56.789Z"}`, "a b", start, time.Time{}, 0},
 					{JSON: `{}`},
 				},
 				Envelope: record.Envelope{Cursor: "bmV4dA==", TotalHits: -1, HasRecords: true, Watermark: time.Date(2024, 3, 5, 2, 0, 0, 0, time.UTC)},
@@ -42,7 +42,7 @@ func TestScan(t *testing.T) {
 			"keys and values with escapes",
 			`{"c\u006fnversations":[{"\u0063onversationId":"\ud83d\ude00","conversationStart":"2024-03-01T12:34:56.789\u005a"}],"\u0063ursor":"\u0041"}`,
 			result{
-				Records:  []item{{`{"\u0063onversationId":"\ud83d\ude00","conversationStart":"2024-03-01T12:34:56.789\u005a"}`, "😀", start, 0}},
+				Records:  []item{{`{"\u0063onversationId":"\ud83d\ude00","conversationStart":"2024-03-01T12:34:56.789\u005a"}`, "😀", start, time.Time{}, 0}},
 				Envelope: record.Envelope{Cursor: "A", TotalHits: -1, HasRecords: true},
 			},
 		},

@@ -78,8 +78,8 @@ type Scanner struct {
 	page    *Page
 	seen    [memberCount]bool // members of the envelope
 	records int
-	inside  bool // of a record
-	id, at  span // the record's id and start
+	inside  bool             // of a record
+	found   [endKey + 1]span // the record's id, start and end
 	flaws   Flaw
 	keys    keys
 	sets    []keySet // of the objects that are open, by depth

@@ -5,12 +5,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -68,7 +67,7 @@ type organisation struct {
 func newOrganisation(t testing.TB, faults ...string) *organisation {
 	t.Helper()
 	o := genesystest.Options{
-		Seed: 11, PerDay: 150, LargeEvery: 100, ExtraFields: true, Gzip: true, RequestsPerMinute: -1, JobTime: time.Millisecond,
+		Seed: 11, PerDay: 150, LargeEvery: 100, FlawedEvery: 30, ExtraFields: true, Gzip: true, RequestsPerMinute: -1, JobTime: time.Millisecond,
 		From: firstDay.AddDate(0, 0, -3), To: firstDay.AddDate(0, 0, days+3),
 	}
 	for _, text := range faults {
@@ -110,17 +109,53 @@ func run(t testing.TB, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// truth are the conversations that a perfect export holds.
-func (o *organisation) truth(t testing.TB) []conversation {
+// truth are the conversations that a perfect export holds for loaders, and by
+// folder the records that it has put aside: those with flaws, and those larger
+// than the bound, if that is not 0.
+func (o *organisation) truth(t testing.TB, bound int) (all []conversation, aside map[string][]string) {
 	t.Helper()
-	var all []conversation
+	aside = map[string][]string{}
 	for c := range o.Truth(firstDay, firstDay.AddDate(0, 0, days), true) {
-		all = append(all, decode(t, c.JSON))
+		switch size := len(c.JSON); {
+		case bytes.Contains(c.JSON, []byte(`"flaw":`)):
+			aside[rejected] = append(aside[rejected], string(c.JSON))
+		case bound > 0 && size > bound-1000 && size < bound:
+			t.Fatalf("a record of %d bytes: an envelope may be larger than the bound", size)
+		case bound > 0 && size > bound:
+			aside[oversize] = append(aside[oversize], string(c.JSON))
+		default:
+			all = append(all, decode(t, c.JSON))
+		}
 	}
-	if len(all) < 100 {
-		t.Fatalf("%d conversations only", len(all))
+	if len(all) < 100 || len(aside[rejected]) < 10 || bound > 0 && len(aside[oversize]) < 2 {
+		t.Fatalf("%d conversations, and %d and %d put aside", len(all), len(aside[rejected]), len(aside[oversize]))
 	}
-	return all
+	return all, aside
+}
+
+// The folders, and tables, of what is put aside.
+const oversize, rejected = "conversations_oversize", "conversations_rejected"
+
+// largest is the bound on records of what exported exports.
+const largest = 150_000
+
+// compareAside holds the lines that a warehouse has of what was put aside
+// against what should have been.
+func compareAside(t testing.TB, aside map[string][]string, lines func(table string) []string) {
+	t.Helper()
+	for _, table := range []string{oversize, rejected} {
+		got := lines(table)
+		for i, line := range got {
+			if _, record, ok := strings.Cut(line, `,"record":`); ok && strings.HasPrefix(line, `{"conversation_id":`) {
+				got[i] = strings.TrimSuffix(record, "}")
+			}
+		}
+		want := slices.Sorted(slices.Values(aside[table]))
+		slices.Sort(got)
+		if !slices.Equal(want, got) {
+			t.Errorf("%s: %d lines, want %d; the first %.300q", table, len(got), len(want), append(got, "")[0])
+		}
+	}
 }
 
 // kit is the printed kit of a warehouse.
@@ -134,32 +169,6 @@ func kit(t testing.TB, name string, env map[string]string, args ...string) strin
 		t.Fatalf("warehouse %s: %v\n%s", name, err, &stderr)
 	}
 	return string(out)
-}
-
-// envelop writes every data object of an export again, into another directory,
-// as an export of envelopes would; the manifests stay as they are.
-func envelop(t testing.TB, from, to string) {
-	t.Helper()
-	copyManifests(t, from, to)
-	eachObject(t, from, func(key string, lines [][]byte) {
-		var b bytes.Buffer
-		for _, line := range lines {
-			var c struct{ ConversationID, ConversationStart, ConversationEnd json.RawMessage }
-			must(t, json.Unmarshal(line, &c))
-			if c.ConversationEnd == nil {
-				c.ConversationEnd = json.RawMessage("null")
-			}
-			fmt.Fprintf(&b, `{"conversation_id":%s,"conversation_start":%s,"conversation_end":%s,"as_of":"2024-04-01T00:00:00.000Z",`+
-				`"export_id":"01JQZ3K8M2T7W9X1Y5V4B6N8PD","source":"job","revision":0,"schema_version":1,"record":%s}`+"\n",
-				c.ConversationID, c.ConversationStart, c.ConversationEnd, line)
-		}
-		write(t, filepath.Join(to, key), zip(t, b.Bytes()))
-	})
-}
-
-func copyManifests(t testing.TB, from, to string) {
-	t.Helper()
-	must(t, os.CopyFS(filepath.Join(to, "_gcexport"), os.DirFS(filepath.Join(from, "_gcexport"))))
 }
 
 // eachObject gives the lines of each data object, without their ends.
@@ -210,7 +219,7 @@ func revise(t testing.TB, dir string, envelope bool, all []conversation) (after 
 		}
 		for _, line := range lines {
 			if envelope {
-				line = bytes.Replace(line, []byte(`"as_of":"2024-04-01T`), []byte(`"as_of":"2024-04-02T`), 1)
+				line = bytes.Replace(line, []byte(`"as_of":"20`), []byte(`"as_of":"21`), 1)
 				line = bytes.Replace(line, []byte(`"revision":0`), []byte(`"revision":1`), 1)
 			}
 			if !bytes.Contains(line, []byte(`"externalTag"`)) {
@@ -265,23 +274,6 @@ func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-// diverted are lines that the line check puts aside: with what a loader of
-// text could stumble over.
-var diverted = []string{
-	`{"conversationId":"a","x":"\ud800","y":"it''s, \"quoted\" and	tabbed"}`,
-	`{"conversationId":"b","x":"\u0000"}`,
-	`{"conversationId":"c","x":"` + strings.Repeat("é", 3_000_000) + `"}`,
-}
-
-// divert puts them aside.
-func divert(t testing.TB, dir string) {
-	t.Helper()
-	for _, folder := range []string{"conversations_oversize", "conversations_rejected"} {
-		write(t, filepath.Join(dir, folder, "dt=2024-03-01/20240301T000000Z-20240301T120000Z.r0.p0000.jsonl.gz"),
-			zip(t, []byte(strings.Join(diverted, "\n")+"\n")))
 	}
 }
 
