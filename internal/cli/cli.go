@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -36,8 +37,34 @@ func Main(ctx context.Context, p Process) int {
 	root.SetArgs(p.Args)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	err := root.ExecuteContext(ctx)
-	return report(p.Stderr, err)
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	select {
+	case err := <-ended:
+		return report(p.Stderr, err)
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return report(p.Stderr, err)
+	case <-time.After(farewell):
+		// The process is about to end, and with it what hangs.
+		return report(p.Stderr, hung(context.Cause(ctx)))
+	}
+}
+
+// farewell is how long a command has to end once ctx has ended: to abort its
+// uploads, delete its jobs and write its summary. A bucket or an API that gives
+// no answer would take longer, and whoever waits for the process, such as
+// Kubernetes, would kill it without a word.
+const farewell = 9 * time.Second
+
+// hung is the error of a command that has not ended in time.
+func hung(cause error) error {
+	f := explain(cause)
+	f.message = fmt.Sprintf("%v; bucket or API gave no answer for %v", cause, farewell)
+	f.hint = "what was committed is kept; run the same command again to go on. An upload may be left open: a lifecycle rule removes those, see docs/operations.md"
+	return f
 }
 
 // Interrupted is the cause of a context that a signal ended.

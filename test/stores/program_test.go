@@ -114,3 +114,52 @@ func TestProgramVerifyInterrupted(t *testing.T) {
 		})
 	}
 }
+
+// A signal ends an export in time, also where store or API have stopped to
+// answer; what was committed is kept, and the same command goes on from there.
+func TestProgramInterruptedInSilence(t *testing.T) {
+	for _, s := range stores.Without(stores.All(t), "file") {
+		for _, silent := range []string{"store", "API"} {
+			t.Run(s.Name+"/"+silent, func(t *testing.T) {
+				t.Parallel()
+				own, _ := storeNamed(t, s.Name)
+				w := newWorld(t, own, genesystest.Options{PerDay: 400, Size: genesystest.SizeSmall, Latency: 200 * time.Millisecond})
+				behind, proxy := own.Through(t)
+				w.store = behind
+				var stderr bytes.Buffer
+				cmd := w.command(t.Context(), t, "--workers", "4", "--chunk", "12h", "--page-size", "20")
+				cmd.Stderr = &stderr
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				w.store = own
+				for began := time.Now(); w.committed(t) == 0; time.Sleep(20 * time.Millisecond) {
+					if time.Since(began) > time.Minute {
+						t.Fatalf("nothing is committed: %s", stderr.String())
+					}
+				}
+				if silent == "API" {
+					w.AddFault(genesystest.Fault{Times: -1, Action: genesystest.Hang{}})
+				} else {
+					proxy.Set(faultproxy.Always(faultproxy.Fault{Hang: true}, func(*http.Request) bool { return true }))
+				}
+				time.Sleep(300 * time.Millisecond) // for all to be waiting
+				began := time.Now()
+				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Error(err)
+				}
+				err := cmd.Wait()
+				if code, took := cmd.ProcessState.ExitCode(), time.Since(began); code != 143 || took > 10*time.Second {
+					t.Errorf("exit code %d after %v, %v", code, took, err)
+				}
+				if !strings.Contains(stderr.String(), "gcexport: error: stopped by SIGTERM") {
+					t.Errorf("stderr %q", stderr.String())
+				}
+				w.ClearFaults()
+				w.run(t, 0, "--chunk", "12h")
+				w.checkHolds(t)
+				w.verify(t)
+			})
+		}
+	}
+}
