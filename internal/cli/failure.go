@@ -81,6 +81,9 @@ func explain(err error) *failure {
 	case errors.As(err, &format):
 		return &failure{code: exitUsage, message: format.Error(),
 			hint: fmt.Sprintf("loaders want records of one kind: go on with --record %s, or export to another prefix", format.Have)}
+	case errors.Is(err, export.ErrOverwrites):
+		return &failure{code: exitUsage, message: err.Error(),
+			hint: "with such a store two processes could replace each other's objects: take one that honours If-None-Match on PUT, or a newer version of it; see docs/operations.md"}
 	case errors.As(err, &api):
 		return explainAPI(err, api)
 	case errors.As(err, &conn), errors.Is(err, errSilent):

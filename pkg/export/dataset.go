@@ -81,18 +81,37 @@ func (r *run) agree(ctx context.Context, inv *Inventory) (recorded bool, err err
 	return recorded, nil
 }
 
-// claimFormat records the format of the dataset's records. Where another process
-// has done so meanwhile, it must be the same.
-func (r *run) claimFormat(ctx context.Context) error {
+// ErrOverwrites says that the bucket lets an object be created that is there
+// already, and so replaced: it ignores the precondition that the commit protocol
+// rests on. Nothing but the record of the run and of the dataset was written.
+var ErrOverwrites = errors.New("the bucket ignores the condition that an object must not exist yet")
+
+// claim records the format of the dataset's records, unless that is done. Where
+// another process has done so meanwhile, it must be the same. Then it tries to do
+// so again: what refuses that will refuse to replace a part.
+func (r *run) claim(ctx context.Context) error {
 	data, err := json.MarshalIndent(datasetRecord{DatasetFormat, r.plan.Dataset, r.RecordFormat}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the record of the dataset: %w", err)
 	}
-	err = r.put(ctx, r.layout.dataset(), append(data, '\n'))
-	if errors.Is(err, object.ErrExists) {
-		_, err = r.agree(ctx, &Inventory{})
+	data = append(data, '\n')
+	if !r.recorded {
+		err = r.put(ctx, r.layout.dataset(), data)
+		if errors.Is(err, object.ErrExists) {
+			_, err = r.agree(ctx, &Inventory{})
+		}
+		if err != nil {
+			return fmt.Errorf("record what the bucket holds: %w", err)
+		}
 	}
-	return err
+	err = r.put(ctx, r.layout.dataset(), data)
+	switch {
+	case err == nil:
+		return ErrOverwrites
+	case errors.Is(err, object.ErrExists):
+		return nil
+	}
+	return fmt.Errorf("see whether the bucket keeps what it has: %w", err)
 }
 
 // formatOf gives the format that a manifest names.

@@ -122,7 +122,8 @@ type Exporter struct {
 // what it did. A chunk that fails does not stop the others: it is listed in
 // [Summary.Failed]. The error is not nil where the run itself was stopped: by
 // ctx (the cause of its end), by an error that is fatal for all chunks, or
-// because the bucket's contents do not fit the plan ([*OverlapError], [*RecordFormatError]).
+// because the bucket's contents do not fit the plan ([*OverlapError],
+// [*RecordFormatError]), or it is none that can be used ([ErrOverwrites]).
 // The Summary is valid in any case.
 func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 	r, err := e.newRun(plan)

@@ -233,7 +233,7 @@ func (w *modelWriter) Close() error {
 
 func (w *modelWorld) create(mw *modelWriter) error {
 	if _, there := w.objects[mw.key]; there {
-		if mw.options.IfNotExist && !w.mutant.overwrites {
+		if mw.options.IfNotExist && (!w.mutant.overwrites || aside(mw.key)) {
 			return errThere
 		}
 		w.broken = append(w.broken, "overwritten: "+mw.key)

@@ -196,10 +196,7 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.putSummary(ctx, r.layout.RunBegun(r.summary.Run)); err != nil {
 		return fmt.Errorf("record the begin of the run: %w", err)
 	}
-	if !r.recorded {
-		return r.claimFormat(ctx)
-	}
-	return nil
+	return r.claim(ctx)
 }
 
 // company reports whether other processes seem to be at work on this bucket:

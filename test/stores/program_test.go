@@ -2,7 +2,9 @@ package conformance
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -162,4 +164,45 @@ func TestProgramInterruptedInSilence(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A store that ignores the condition that an object must not exist yet is
+// refused before any data is written.
+func TestProgramRefusesOverwriting(t *testing.T) {
+	s, ok := storeNamed(t, "gs")
+	if !ok {
+		return
+	}
+	w := newWorld(t, s, genesystest.Options{PerDay: 20, Size: genesystest.SizeSmall})
+	behind, proxy := s.Through(t)
+	proxy.Set(func(_ int, r *http.Request) faultproxy.Fault {
+		q := r.URL.Query()
+		q.Del("ifGenerationMatch")
+		r.URL.RawQuery = q.Encode()
+		return faultproxy.Fault{}
+	})
+	w.store = behind
+	out, err := w.command(t.Context(), t).CombinedOutput()
+	if code := exitCode(err); code != 2 || !strings.Contains(string(out), "ignores the condition that an object must not exist yet") {
+		t.Errorf("exit code %d:\n%s", code, out)
+	}
+	names, err := s.Raw.Objects(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, "_gcexport/") {
+			t.Errorf("%s was written", name)
+		}
+	}
+	w.store = s
+	w.run(t, 0) // with the condition in force
+	w.checkHolds(t)
+}
+
+func exitCode(err error) int {
+	if e, ok := errors.AsType[*exec.ExitError](err); ok {
+		return e.ExitCode()
+	}
+	return 0
 }
