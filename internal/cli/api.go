@@ -23,6 +23,7 @@ type apiFlags struct {
 	jobs                     intRange
 	reserve                  percentValue
 	stall, jobTimeout        lengthValue
+	attempts                 int // of a request; 0: the client's default
 }
 
 func (f *apiFlags) add(fs *pflag.FlagSet) {
@@ -92,9 +93,9 @@ func (p *Process) connect(f *apiFlags, shard export.Shard, out *display) (*genes
 			APIURL: api, LoginURL: login, ClientID: cr.id, ClientSecret: cr.secret,
 			RequestsPerMinute: float64(f.rate.value), Reserve: float64(f.reserve.value) / 100,
 			Share:        1 / float64(max(shard.Count, 1)),
-			StallTimeout: f.stall.Duration,
-			Version:      version,
-			Logger:       out.log, Observe: out.exchange,
+			StallTimeout: f.stall.Duration, Attempts: f.attempts,
+			Version: version,
+			Logger:  out.log, Observe: out.exchange,
 		})
 		if err != nil {
 			return nil, usageError(err.Error(), "URLs look like https://api.mypurecloud.com and https://login.mypurecloud.com")

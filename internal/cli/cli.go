@@ -120,7 +120,7 @@ and are never changed. To go on after any kind of end, run the same command agai
 		}
 		return usageError(err.Error(), fmt.Sprintf("see '%s --help'", cmd.CommandPath()))
 	})
-	root.AddCommand(newExport(p), newPlan(p), newVerify(p), newWarehouse(p), newSimulate(p), newVersion(p))
+	root.AddCommand(newExport(p), newPlan(p), newVerify(p), newDoctor(p), newWarehouse(p), newSimulate(p), newVersion(p))
 	return root
 }
 

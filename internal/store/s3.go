@@ -78,6 +78,7 @@ func openS3(ctx context.Context, t *target, o Options) (*driver, error) {
 				func(so *s3.Options) { so.Retryer = s3Retryer(3) })
 			return err
 		},
+		lifecycle: func(ctx context.Context) (known, removes bool) { return s3Lifecycle(ctx, client, t.bucket) },
 	}, nil
 }
 

@@ -57,6 +57,8 @@ type Store struct {
 	prefix string
 	base   string // what URIs begin with, before the prefix
 	close  func() error
+	// lifecycle is RemovesUploads; nil if nothing is left.
+	lifecycle func(ctx context.Context) (known, removes bool)
 }
 
 // driver is what opening one kind of store gives.
@@ -66,6 +68,9 @@ type driver struct {
 	probe  func(ctx context.Context, prefix string) error // lists a key, with few retries
 	base   string                                         // what URIs of objects begin with, if not scheme and bucket
 	close  func() error                                   // of a client, nil if it has none
+	// lifecycle looks whether what killed uploads leave is removed; nil if they
+	// leave nothing that stays.
+	lifecycle func(ctx context.Context) (known, removes bool)
 }
 
 // Open opens the bucket that rawURL names, or the directory if it is a path.
@@ -96,7 +101,7 @@ func Open(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, named(t.name(), explainOpen(err))
 	}
-	s := &Store{Bucket: d.bucket, Object: d.object, Scheme: t.scheme, Name: t.name(), probe: d.probe, prefix: t.prefix, base: d.base, close: d.close}
+	s := &Store{Bucket: d.bucket, Object: d.object, Scheme: t.scheme, Name: t.name(), probe: d.probe, prefix: t.prefix, base: d.base, close: d.close, lifecycle: d.lifecycle}
 	if s.base == "" {
 		s.base = t.scheme + "://" + t.bucket + "/"
 	}

@@ -206,3 +206,54 @@ func exitCode(err error) int {
 	}
 	return 0
 }
+
+// The doctor finds a good store right, leaves nothing in it, and finds one that
+// replaces objects, refuses, or does not answer, wrong: within its time.
+func TestProgramDoctor(t *testing.T) {
+	for _, own := range stores.All(t) {
+		t.Run(own.Name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, own, genesystest.Options{PerDay: 20, Size: genesystest.SizeSmall})
+			w.doctor(t, 0, `{"check":"no replacing","status":"right"`, `{"check":"tidy up","status":"right"`)
+			if names, err := own.Raw.Objects(t.Context()); err != nil || len(names) > 0 {
+				t.Errorf("left behind: %q, %v", names, err)
+			}
+			if own.Name == "file" {
+				return
+			}
+			behind, proxy := own.Through(t)
+			w.store = behind
+			proxy.Set(faultproxy.Always(faultproxy.Fault{Hang: true}, func(*http.Request) bool { return true }))
+			w.doctor(t, 1, `{"check":"list","status":"wrong","detail":"no answer within 6s"`, `{"check":"create","status":"skipped"`)
+			proxy.Set(faultproxy.Always(faultproxy.Fault{Hang: true}, isWrite))
+			w.doctor(t, 1, `{"check":"list","status":"right"`, `{"check":"create","status":"wrong","detail":"no answer within 6s"`)
+			proxy.Set(func(_ int, r *http.Request) faultproxy.Fault {
+				q := r.URL.Query()
+				q.Del("ifGenerationMatch")
+				r.URL.RawQuery = q.Encode()
+				return faultproxy.Fault{}
+			})
+			if own.Name == "gs" { // signatures of the others hold the condition
+				w.doctor(t, 2, `{"check":"no replacing","status":"wrong","detail":"the bucket ignores the condition`)
+			}
+		})
+	}
+}
+
+// doctor runs the doctor, and wants its exit code, and to find all that in what it
+// says, within its time.
+func (w *world) doctor(t *testing.T, code int, want ...string) {
+	t.Helper()
+	cmd := gcexport(t.Context(), t, w.store, "doctor", w.store.URL, "--api-url", w.url, "--login-url", w.url, "--output", "json")
+	cmd.Env = append(cmd.Env, "GENESYSCLOUD_OAUTHCLIENT_ID=demo", "GENESYSCLOUD_OAUTHCLIENT_SECRET=demo")
+	began := time.Now()
+	out, err := cmd.Output()
+	if got := exitCode(err); got != code || time.Since(began) > 20*time.Second {
+		t.Errorf("exit code %d after %v, want %d", got, time.Since(began), code)
+	}
+	for _, part := range want {
+		if !strings.Contains(string(out), part) {
+			t.Errorf("want %s in:\n%s", part, out)
+		}
+	}
+}
