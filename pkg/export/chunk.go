@@ -181,7 +181,7 @@ func (f *filling) recoverPart(ctx context.Context, l Layout, key string) (err er
 
 // fill reads the source to its end and writes what is not there yet.
 func (f *filling) fill(ctx context.Context) error {
-	next, stop := iter.Pull2(f.Source.Pages(ctx, f.chunk.Interval))
+	next, stop := iter.Pull2(f.Source.Pages(record.OnReady(ctx, func() error { return f.ready(ctx) }), f.chunk.Interval))
 	defer stop()
 	f.next = next
 	for {
@@ -196,6 +196,26 @@ func (f *filling) fill(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// ready is called when the source has its results ready. Where others are at work
+// on the same range, they may have done the chunk while that was prepared, and may
+// yet do so while it waits for its turn: then not a page of it is fetched.
+func (f *filling) ready(ctx context.Context) error {
+	if !f.crowd.Load() {
+		return nil
+	}
+	if err := f.turn.await(ctx, f.turns); err != nil {
+		return err
+	}
+	done, err := f.Bucket.Exists(ctx, f.layout.Manifest(f.chunk.Interval, 0))
+	if err != nil {
+		return fmt.Errorf("look for the manifest: %w", err)
+	}
+	if done {
+		return errCommitted
+	}
+	return nil
 }
 
 // writePart writes one part, beginning with the piece at hand.

@@ -25,6 +25,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gocloud.dev/blob"
@@ -140,8 +141,8 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 		return r.summary, err
 	}
 	if err = r.heal(ctx); err == nil {
-		company := r.hasCompany(ctx)
-		err = r.work(ctx, order(todo, company), company)
+		r.crowd.Store(r.plan.Shard.Count <= 1 && r.hasCompany(ctx))
+		err = r.work(ctx, order(todo, r.crowd.Load()))
 	}
 	r.close(ctx, err)
 	if endErr := r.end(ctx); err == nil {
@@ -168,7 +169,8 @@ type run struct {
 	// unlisted are committed chunks with parts that no manifest lists.
 	unlisted []interval.Interval
 	lists    lists
-	recorded bool // whether the format of the dataset's records is on record
+	crowd    atomic.Bool // whether others are at work on the same range
+	recorded bool        // whether the format of the dataset's records is on record
 
 	mu      sync.Mutex // guards summary
 	summary Summary
@@ -223,23 +225,24 @@ func orDefault[T int | int64](v, byDefault T) T {
 }
 
 // order says which chunk comes first. Alone, a run goes from the oldest to the
-// newest. With others at work on the same range it begins somewhere in between:
-// processes that all begin at the same end would read the same chunks, and all
-// but one of them for nothing.
+// newest. With others at work on the same range each goes its own way: processes
+// that go the same one read the same chunks once they have met, and all but one of
+// them for nothing.
 func order(todo []Chunk, company bool) []Chunk {
 	if len(todo) < 2 || !company {
 		return todo
 	}
-	first := rand.N(len(todo))
-	return slices.Concat(todo[first:], todo[:first])
+	todo = slices.Clone(todo)
+	rand.Shuffle(len(todo), func(i, j int) { todo[i], todo[j] = todo[j], todo[i] })
+	return todo
 }
 
 // work feeds the chunks to as many goroutines as there may be chunks begun, and
 // waits for them. Only Workers of them have a turn at any time.
-func (r *run) work(ctx context.Context, todo []Chunk, company bool) error {
+func (r *run) work(ctx context.Context, todo []Chunk) error {
 	watching, stop := context.WithCancel(ctx)
 	var watcher sync.WaitGroup
-	watcher.Go(func() { r.keepWatch(watching, company) })
+	watcher.Go(func() { r.keepWatch(watching) })
 	defer watcher.Wait()
 	defer stop()
 

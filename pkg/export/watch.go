@@ -61,12 +61,12 @@ func (w *watch) committed(iv interval.Interval) {
 
 // keepWatch looks at the bucket until ctx ends. A shard has its chunks to
 // itself.
-func (r *run) keepWatch(ctx context.Context, company bool) {
+func (r *run) keepWatch(ctx context.Context) {
 	if r.plan.Shard.Count > 1 || r.unwatched {
 		return
 	}
 	for took := time.Duration(0); ; {
-		rest := watchAlone
+		rest, company := watchAlone, r.crowd.Load()
 		if company {
 			rest = max(watchCompany, watchShare*took)
 		}
@@ -75,7 +75,7 @@ func (r *run) keepWatch(ctx context.Context, company bool) {
 		}
 		began := time.Now()
 		if !company {
-			company = r.hasCompany(ctx)
+			r.crowd.Store(r.hasCompany(ctx))
 		} else {
 			_ = r.look(ctx) // it is tried again
 		}

@@ -130,6 +130,9 @@ func (j *Jobs) run(ctx context.Context, f *feed, bound int) (err error) {
 			j.abandon(ctx, last, id, false)
 		}
 	}()
+	if err = record.Ready(ctx); err != nil {
+		return err
+	}
 	read, err = j.drain(ctx, f, id, bound)
 	return err
 }
