@@ -27,7 +27,7 @@ NESTED := $(patsubst %/go.mod,%,$(wildcard tools/go.mod test/*/go.mod))
 TOOL := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-root test-stores test-sdk test-warehouses test-clickhouse check fmt-check vet lint tidy-check arch vuln demo bench bench-process bench-rate benchstat fuzz clean
+.PHONY: help build test test-root test-stores test-sdk test-warehouses test-deploy test-clickhouse deploy check fmt-check vet lint tidy-check arch vuln demo bench bench-process bench-rate benchstat fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
@@ -35,7 +35,7 @@ help: ## list the targets
 build: ## build ./bin/gcexport
 	$(STATIC) $(GO) build -buildvcs=$(VCS) -o bin/gcexport ./cmd/gcexport
 
-test: test-root test-stores test-sdk test-warehouses ## run all tests, those of the root module with the race detector
+test: test-root test-stores test-sdk test-warehouses test-deploy ## run all tests, those of the root module with the race detector
 
 # The rate scenarios are hours of virtual time, ten times slower under the race
 # detector, and run nothing that the tests of the packages do not run under it.
@@ -61,6 +61,12 @@ test-warehouses: ## load exports into warehouses on this machine
 		cd test/warehouses && $(GO) test -tags=$(TAGS) ./...; \
 	elif test -n "$(REQUIRE_STORES)"; then echo "warehouses need a C compiler"; exit 1; \
 	else echo "SKIP warehouses: no C compiler"; fi
+
+test-deploy: ## hold the manifests and the chart against Kubernetes, and run the job's pods as processes
+	cd test/deploy && CGO_ENABLED=0 $(GO) test ./...
+
+deploy: ## write the plain manifests anew from the chart
+	cd test/deploy && CGO_ENABLED=0 $(GO) test -count=1 -run TestPlainManifests . -update
 
 # Half a gigabyte of ClickHouse, and a Java for its keeper: not for every run.
 test-clickhouse: ## load exports into ClickHouse too (npm, java, Debian's zookeeper)

@@ -43,7 +43,7 @@ interrupted. Several processes may work on the same range; see --shard.
 BUCKET is s3://NAME/PREFIX, gs://NAME/PREFIX, azblob://NAME/PREFIX, or a
 directory. The cloud's usual credentials are used.
 
-TIME is a date (2024-03-01, midnight UTC) or RFC 3339 with a zone.
+TIME is a date (2024-03-01, midnight UTC), today, yesterday, or RFC 3339 with a zone.
 
 The API's credentials come from the environment: ` + envClientID + `
 and ` + envClientSecret + `, or the files that the same names with

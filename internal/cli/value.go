@@ -18,8 +18,20 @@ import (
 // timeValue is a flag that takes a date or an RFC 3339 instant.
 type timeValue struct{ time.Time }
 
-// Set implements pflag.Value.
-func (v *timeValue) Set(s string) (err error) { v.Time, err = interval.ParseTime(s); return err }
+// Set implements pflag.Value. Besides what [interval.ParseTime] takes, "today" is
+// the last midnight in UTC and "yesterday" the one before it, for runs by the clock.
+func (v *timeValue) Set(s string) (err error) {
+	midnight := time.Now().UTC().Truncate(interval.Day)
+	switch s {
+	case "today":
+		v.Time = midnight
+	case "yesterday":
+		v.Time = midnight.Add(-interval.Day)
+	default:
+		v.Time, err = interval.ParseTime(s)
+	}
+	return err
+}
 
 // Type implements pflag.Value; it is the word in the help.
 func (v *timeValue) Type() string { return "time" }
