@@ -22,6 +22,8 @@ type exportFlags struct {
 	strict    bool // --fail-on-diverted
 	api       apiFlags
 	log       logFlags
+	metrics   metricsFlags
+	lastWords string
 	output    choiceValue
 }
 
@@ -71,6 +73,8 @@ from the same names with _2, or _2_FILE. Every flag can be given as ` + envPrefi
 	fs.Var(&f.maxRecord, "max-record", "put longer records aside, into conversations_oversize; 0 means no bound")
 	fs.BoolVar(&f.strict, "fail-on-diverted", false, "exit with 4 if records were put aside")
 	fs.VarP(&f.output, "output", "o", "form of the result on stdout: text or json")
+	f.metrics.add(fs)
+	fs.StringVar(&f.lastWords, "termination-log", terminationLog, "file that gets the end of the run as a line of JSON, if it is there")
 	f.log.add(fs)
 	return cmd
 }
@@ -86,7 +90,7 @@ func bucketArg(cmd *cobra.Command, args []string) error {
 }
 
 // runExport is the export command.
-func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL string) error {
+func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL string) (err error) {
 	plan, err := f.plan.plan(p, time.Now())
 	if err != nil {
 		return err
@@ -102,6 +106,15 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		return err
 	}
 	defer api.Close()
+	watch, err := f.metrics.open(plan.Shard, api.Usage, out.log)
+	if err != nil {
+		return err
+	}
+	summary := export.Summary{Plan: plan}
+	defer func() {
+		watch.close(ctx, codeOf(err))
+		sayLastWords(f.lastWords, &summary, err)
+	}()
 	bucket, err := openStore(ctx, bucketURL, f.workers.value, f.api.stall.Duration, out.log)
 	if err != nil {
 		return err
@@ -121,11 +134,11 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		Workers: f.workers.value, Ahead: f.api.ahead(limits), GzipLevel: f.gzipLevel.value,
 		RecordFormat: export.RecordFormat(f.record.value), MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
 		URI:   bucket.URI,
-		Fatal: refusedByStore, Observer: out, Logger: out.log,
+		Fatal: refusedByStore, Observer: observers{out, watch}, Logger: out.log,
 		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s.Records) },
 	}
 	out.begin(plan, bucket.Name, api.Usage().PerMinute)
-	summary, err := exporter.Run(ctx, plan)
+	summary, err = exporter.Run(ctx, plan)
 	out.close()
 	if summary.Run != "" {
 		if perr := printSummary(p.Stdout, f.output.value, bucket.Name, &summary); perr != nil && err == nil {

@@ -54,6 +54,14 @@ func report(stderr io.Writer, err error) int {
 	return f.code
 }
 
+// codeOf is the exit code of an error.
+func codeOf(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	return explain(err).code
+}
+
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // explain finds the exit code and the hint for an error. It is the one place

@@ -16,6 +16,8 @@ type Planned struct {
 	// Chunks is the number of chunks of this shard's plan. Skipped of them
 	// were done before, Postponed lie beyond the watermark, Todo remain.
 	Chunks, Skipped, Postponed, Todo int
+	// Watermark is the source's, as it was before the run; zero if unknown.
+	Watermark time.Time
 }
 
 // ChunkStarted says that a chunk is begun: it is opened at the source, and then

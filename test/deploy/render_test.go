@@ -235,6 +235,7 @@ func TestChart(t *testing.T) {
 		"serviceAccount": map[string]any{"annotations": map[string]any{"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}},
 		"podLabels":      map[string]any{"azure.workload.identity/use": "true"},
 		"networkPolicy":  map[string]any{"egress": []any{map[string]any{"ports": []any{map[string]any{"protocol": "TCP", "port": 3128}}}}},
+		"metrics":        map[string]any{"port": 9090},
 		"nodeSelector":   map[string]any{"pool": "batch"}, "image": map[string]any{"tag": "v1.2.3"},
 	})
 	o := decode(t, text)
@@ -252,6 +253,7 @@ func TestChart(t *testing.T) {
 		"secret":      spec.Template.Spec.Volumes[0].Secret.SecretName == "mine",
 		"egress":      len(o.policy.Spec.Egress) == 3,
 		"node":        spec.Template.Spec.NodeSelector["pool"] == "batch",
+		"metrics":     slices.Contains(c.Args, "--listen=:9090") && c.LivenessProbe != nil && len(o.policy.Spec.Ingress) == 1,
 		"retries":     *spec.BackoffLimitPerIndex == 2,
 		"memory":      c.Resources.Limits.Memory().Value() == (192+64*24)<<20,
 	} {

@@ -70,6 +70,9 @@ template:
           - --start={{ .Values.export.start }}
           - --end={{ .Values.export.end }}
           - --workers={{ .Values.export.workers }}
+          {{- if .Values.metrics.port }}
+          - --listen=:{{ .Values.metrics.port }}
+          {{- end }}
           {{- range .Values.export.args }}
           - {{ . | quote }}
           {{- end }}
@@ -90,6 +93,15 @@ template:
           {{- with .Values.export.env }}
           {{- toYaml . | nindent 10 }}
           {{- end }}
+        {{- if .Values.metrics.port }}
+        ports:
+          - name: metrics
+            containerPort: {{ .Values.metrics.port }}
+        livenessProbe:
+          httpGet: { path: /healthz, port: metrics }
+        readinessProbe:
+          httpGet: { path: /readyz, port: metrics }
+        {{- end }}
         resources:
           requests:
             cpu: {{ .Values.resources.cpu | quote }}
