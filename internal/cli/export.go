@@ -106,7 +106,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		return err
 	}
 	defer api.Close()
-	watch, err := f.metrics.open(plan.Shard, api.Usage, out.log)
+	watch, err := f.metrics.open(plan.Shard, f.api.mode.value, api.Usage, out.log)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ type monitor struct {
 }
 
 // open begins to serve, if that is asked for. The caller closes the monitor.
-func (f *metricsFlags) open(shard export.Shard, usage func() genesys.Usage, log *slog.Logger) (*monitor, error) {
+func (f *metricsFlags) open(shard export.Shard, mode string, usage func() genesys.Usage, log *slog.Logger) (*monitor, error) {
 	m := &monitor{flags: *f, shard: shard.String(), log: log}
 	if f.listen == "" && f.gateway == "" {
 		return m, nil
@@ -49,7 +49,7 @@ func (f *metricsFlags) open(shard export.Shard, usage func() genesys.Usage, log 
 		return nil, usageError("--pushgateway is not the URL of a server", "write http://host:9091")
 	}
 	_, version := program()
-	m.Metrics = metrics.New(version, usage)
+	m.Metrics = metrics.New(version, mode, usage)
 	if f.listen == "" {
 		return m, nil
 	}

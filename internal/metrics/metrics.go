@@ -34,12 +34,17 @@ type Metrics struct {
 	parts            prometheus.Counter
 	progress, exited prometheus.Gauge
 	watermark        prometheus.Gauge
+	dropped          *prometheus.CounterVec
+	diverted         *prometheus.CounterVec
+	info             *prometheus.GaugeVec
+	version, mode    string
+	store            atomic.Int64 // nanoseconds that workers have waited for the bucket
 }
 
-// New makes the metrics of a run of this version of the program. usage is asked at
-// each scrape.
-func New(version string, usage func() genesys.Usage) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+// New makes the metrics of a run of this version of the program, by job or by
+// query. usage is asked at each scrape.
+func New(version, mode string, usage func() genesys.Usage) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), version: version, mode: mode}
 	gauge := func(name, help string) prometheus.Gauge {
 		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 		m.registry.MustRegister(g)
@@ -57,21 +62,38 @@ func New(version string, usage func() genesys.Usage) *Metrics {
 	for _, result := range []string{resultDone, resultSkipped, resultElsewhere, resultPostponed, resultFailed} {
 		m.chunks.WithLabelValues(result)
 	}
-	m.records = counter("gcexport_records_total", "Conversations that were taken from pages and written, or are being written.")
+	m.records = counter("gcexport_records_total", "Conversations in the data objects that were written.")
 	m.raw = counter("gcexport_raw_bytes_total", "Size of their lines.")
-	m.compressed = counter("gcexport_compressed_bytes_total", "Compressed size of their lines.")
+	m.compressed = counter("gcexport_compressed_bytes_total", "Size of those objects.")
 	m.parts = counter("gcexport_parts_total", "Data objects that were written.")
-	m.progress = gauge("gcexport_last_progress_timestamp_seconds", "When a page was taken, or a chunk ended, the last time.")
+	m.progress = gauge("gcexport_last_progress_timestamp_seconds", "When a page was taken, a part written or a chunk done, the last time; what fails is no progress.")
 	m.watermark = gauge("gcexport_watermark_timestamp_seconds", "Up to when the API's data was complete before the run; 0 if it did not say.")
 	m.exited = gauge("gcexport_exit_code", "The exit code; -1 while the program runs.")
 	m.exited.Set(-1)
-	info := prometheus.NewGauge(prometheus.GaugeOpts{Name: "gcexport_info", Help: "1, and what runs.",
-		ConstLabels: prometheus.Labels{"version": version}})
-	info.Set(1)
-	m.registry.MustRegister(m.chunks, info, newSpent(usage))
+	m.addVectors()
+	m.registry.MustRegister(newSpent(usage, &m.store))
 	m.touch()
 	return m
 }
+
+// addVectors makes what has labels.
+func (m *Metrics) addVectors() {
+	m.dropped = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gcexport_dropped_records_total",
+		Help: "Records that were received for chunks that are done, and not written: foreign, which belong to another chunk, or duplicate."}, []string{"reason"})
+	m.dropped.WithLabelValues(reasonForeign)
+	m.dropped.WithLabelValues(reasonDuplicate)
+	m.diverted = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gcexport_diverted_records_total",
+		Help: "Conversations of chunks that are done that were put aside, by the dataset they went to; absent where there are none."}, []string{"dataset"})
+	m.info = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gcexport_info",
+		Help: "1, and what runs; absent before it is known what there is to do."}, []string{"version", "mode", "run"})
+	m.registry.MustRegister(m.chunks, m.dropped, m.diverted, m.info)
+}
+
+// The values of the label reason.
+const (
+	reasonForeign   = "foreign"
+	reasonDuplicate = "duplicate"
+)
 
 // The values of the label result.
 const (
@@ -94,28 +116,42 @@ func (m *Metrics) Observe(e export.Event) {
 		if !e.Watermark.IsZero() {
 			m.watermark.Set(float64(e.Watermark.UnixMilli()) / 1000)
 		}
+		m.info.WithLabelValues(m.version, m.mode, e.Run).Set(1)
 		m.ready.Store(true)
 	case export.ChunkStarted:
 		m.open.Inc()
 		return
-	case export.PageTaken:
+	case export.StoreWaited:
+		m.store.Add(int64(e.Took))
+		return
+	case export.PartWritten:
+		m.parts.Inc()
 		m.records.Add(float64(e.Records))
 		m.raw.Add(float64(e.RawBytes))
 		m.compressed.Add(float64(e.Bytes))
-	case export.PartWritten:
-		m.parts.Inc()
 	case export.ChunkDone:
-		if e.Elsewhere {
-			m.end(resultElsewhere)
-		} else {
-			m.end(resultDone)
-		}
+		m.done(e)
 	case export.ChunkPostponed:
 		m.end(resultPostponed)
+		return // neither that nor a failure is progress
 	case export.ChunkFailed:
 		m.end(resultFailed)
+		return
 	}
 	m.touch()
+}
+
+func (m *Metrics) done(e export.ChunkDone) {
+	if e.Elsewhere {
+		m.end(resultElsewhere)
+		return
+	}
+	m.end(resultDone)
+	m.dropped.WithLabelValues(reasonForeign).Add(float64(e.Dropped.Foreign))
+	m.dropped.WithLabelValues(reasonDuplicate).Add(float64(e.Dropped.Duplicate))
+	for _, d := range e.Diverted {
+		m.diverted.WithLabelValues(d.Dataset).Add(float64(d.Records))
+	}
 }
 
 func (m *Metrics) end(result string) {
@@ -151,22 +187,26 @@ func (m *Metrics) Push(ctx context.Context, url, shard string) error {
 // spent collects what the API's client has spent.
 type spent struct {
 	usage                           func() genesys.Usage
+	store                           *atomic.Int64 // nanoseconds
 	requests, bytes, waits, allowed *prometheus.Desc
+	used                            *prometheus.Desc
 }
 
-func newSpent(usage func() genesys.Usage) *spent {
+func newSpent(usage func() genesys.Usage, store *atomic.Int64) *spent {
 	return &spent{
 		usage:    usage,
+		store:    store,
 		requests: prometheus.NewDesc("gcexport_requests_total", "Requests to the API, by kind and HTTP status; status 0 is no answer.", []string{"kind", "status"}, nil),
 		bytes:    prometheus.NewDesc("gcexport_response_bytes_total", "Size of the API's answers, as transferred.", nil, nil),
-		waits:    prometheus.NewDesc("gcexport_wait_seconds_total", "What workers have waited for, all together: the limiter, answers of the api, jobs.", []string{"for"}, nil),
+		waits:    prometheus.NewDesc("gcexport_wait_seconds_total", "What workers have waited for, all together: the limiter, answers of the api, jobs, the store.", []string{"for"}, nil),
 		allowed:  prometheus.NewDesc("gcexport_requests_per_minute_allowed", "The allowance of this process.", nil, nil),
+		used:     prometheus.NewDesc("gcexport_allowance_used_ratio", "Part of the allowance that was used since the run began.", nil, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (s *spent) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.requests, s.bytes, s.waits, s.allowed} {
+	for _, d := range []*prometheus.Desc{s.requests, s.bytes, s.waits, s.allowed, s.used} {
 		ch <- d
 	}
 }
@@ -183,8 +223,9 @@ func (s *spent) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	counter(s.bytes, float64(u.Bytes))
-	for what, d := range map[string]time.Duration{"limiter": u.Limiter, "api": u.API, "jobs": u.Jobs} {
+	for what, d := range map[string]time.Duration{"limiter": u.Limiter, "api": u.API, "jobs": u.Jobs, "store": time.Duration(s.store.Load())} {
 		counter(s.waits, d.Seconds(), what)
 	}
 	ch <- prometheus.MustNewConstMetric(s.allowed, prometheus.GaugeValue, u.PerMinute)
+	ch <- prometheus.MustNewConstMetric(s.used, prometheus.GaugeValue, u.Utilisation())
 }

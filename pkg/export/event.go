@@ -13,6 +13,8 @@ type Event interface{ event() }
 
 // Planned says what there is to do; it comes first.
 type Planned struct {
+	// Run is the run's ULID.
+	Run string
 	// Chunks is the number of chunks of this shard's plan. Skipped of them
 	// were done before, Postponed lie beyond the watermark, Todo remain.
 	Chunks, Skipped, Postponed, Todo int
@@ -42,13 +44,19 @@ type PartWritten struct {
 	Records, RawBytes, Bytes int64
 }
 
+// StoreWaited says that a worker has waited for the bucket to take its part.
+type StoreWaited struct{ Took time.Duration }
+
 // ChunkDone says that a chunk is committed. Elsewhere says that another
 // process did it; the numbers are zero then.
 type ChunkDone struct {
 	Chunk                    Chunk
 	Records, RawBytes, Bytes int64
-	Took                     time.Duration
-	Elsewhere                bool
+	// Dropped and Diverted are what its manifest says.
+	Dropped   Dropped
+	Diverted  []Diverted
+	Took      time.Duration
+	Elsewhere bool
 }
 
 // ChunkPostponed says that the results of a chunk proved not settled: the
@@ -68,6 +76,7 @@ func (Planned) event()        {}
 func (ChunkStarted) event()   {}
 func (PageTaken) event()      {}
 func (PartWritten) event()    {}
+func (StoreWaited) event()    {}
 func (ChunkDone) event()      {}
 func (ChunkPostponed) event() {}
 func (ChunkFailed) event()    {}

@@ -85,6 +85,7 @@ func (r *run) finished(c Chunk, m *Manifest, took time.Duration) {
 		r.summary.Chunks.Elsewhere++
 	} else {
 		done.Records, done.RawBytes, done.Bytes = m.Records, m.RawBytes, m.Bytes
+		done.Dropped, done.Diverted = m.Dropped, m.Diverted
 		r.toList(m.Parts)
 		r.summary.Chunks.Exported++
 		r.summary.Records += m.Records
@@ -254,6 +255,7 @@ func (r *run) stored(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.summary.StoreWait += d
+	r.observe(StoreWaited{Took: d})
 }
 
 // close ends the books.

@@ -198,7 +198,7 @@ func (r *run) survey(ctx context.Context) ([]Chunk, error) {
 			return nil, err
 		}
 	}
-	r.observe(Planned{Chunks: r.summary.Chunks.Planned, Skipped: r.summary.Chunks.Skipped, Postponed: len(r.summary.Postponed), Todo: len(todo), Watermark: r.summary.Watermark})
+	r.observe(Planned{Run: r.summary.Run, Chunks: r.summary.Chunks.Planned, Skipped: r.summary.Chunks.Skipped, Postponed: len(r.summary.Postponed), Todo: len(todo), Watermark: r.summary.Watermark})
 	return todo, nil
 }
 
