@@ -187,6 +187,7 @@ func TestCanaries(t *testing.T) {
 	if len(a.said["pushed metrics"]) == 0 {
 		t.Error("no metrics were pushed")
 	}
+	checkLogKeys(t, a.said)
 	for where, text := range a.said {
 		if canaries := a.found(text); len(canaries) > 0 {
 			t.Errorf("%s: %q in\n%.3000s", where, canaries, text)

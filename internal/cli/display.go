@@ -75,7 +75,7 @@ func (p *Process) openDisplay(f *logFlags) (*display, error) {
 // begin starts the progress of a run that may make so many requests a minute.
 func (d *display) begin(plan export.Plan, bucket string, allowance float64) {
 	d.tally.began, d.tally.allowance = time.Now(), allowance
-	d.log.Info("export begins", "range", plan.Range, "chunk", plan.Step.String(), "shard", plan.Shard.String(), "bucket", bucket)
+	d.log.Info("export begins", "range", plan.Range, "step", plan.Step.String(), "bucket", bucket)
 	switch d.kind {
 	case "bar":
 		d.bar = d.bars.AddBar(0,

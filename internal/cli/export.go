@@ -100,6 +100,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		return err
 	}
 	defer out.close()
+	out.log = out.log.With("shard", plan.Shard.String())
 
 	api, err := p.connect(&f.api, plan.Shard, out)
 	if err != nil {

@@ -110,7 +110,7 @@ func Open(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	}
 	s.Object.Stall = o.Stall
 	s.Object.Writer.ContentType = "application/gzip"
-	o.Logger.Debug("store opened", "store", s.Name, "writers", o.Writers,
+	o.Logger.Debug("store opened", "bucket", s.Name, "writers", o.Writers,
 		"part_bytes", s.Object.Writer.BufferSize, "part_uploads", s.Object.Writer.MaxConcurrency)
 	return s, nil
 }

@@ -214,6 +214,7 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 		return nil, err
 	}
 	r.summary = newSummary(&cfg, plan)
+	r.log = r.log.With("run", r.summary.Run)
 	return r, nil
 }
 
