@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gcexport/gcexport/pkg/export"
+	"github.com/gcexport/gcexport/pkg/genesys"
 	"github.com/gcexport/gcexport/pkg/interval"
 )
 
@@ -94,6 +95,7 @@ type stateFlags struct {
 	log    logFlags
 	output choiceValue
 	all    bool
+	price  bool
 }
 
 func newPlan(p *Process) *cobra.Command {
@@ -105,8 +107,10 @@ func newPlan(p *Process) *cobra.Command {
 committed), missing, beyond the watermark, or conflicting (an unfinished chunk of
 another plan is in the way). Nothing is written, and no object is opened.
 
-The watermark is asked for only where the API's credentials and the region are
-given; otherwise it is unknown.
+Where the API's credentials and the region are given, the watermark is asked for,
+and the price of what is left is estimated: conversations, requests, bytes, objects
+and time, from the API's own counts and the first pages of three chunks. That takes a
+request for each week, and some twenty more. --price=false leaves it out.
 
 BUCKET, TIME and the credentials are those of 'gcexport export'.
 
@@ -118,6 +122,9 @@ BUCKET, TIME and the credentials are those of 'gcexport export'.
 			if err := p.bindEnv(cmd); err != nil {
 				return err
 			}
+			if f.output.value == "json" && !cmd.Flags().Changed("price") {
+				f.price = false
+			}
 			return p.runPlan(cmd.Context(), f, args[0])
 		},
 	}
@@ -125,6 +132,7 @@ BUCKET, TIME and the credentials are those of 'gcexport export'.
 	fs.SortFlags = false
 	f.plan.add(fs)
 	fs.BoolVar(&f.all, "all", false, "list each chunk, not runs of the same state")
+	fs.BoolVar(&f.price, "price", true, "estimate what is left to do; in json, as a last line, only where this flag is given")
 	f.api.add(fs)
 	fs.VarP(&f.output, "output", "o", "form of the result on stdout: text, or json: one line for each chunk")
 	f.log.add(fs)
@@ -147,40 +155,64 @@ func (p *Process) runPlan(ctx context.Context, f *stateFlags, bucketURL string) 
 		return err
 	}
 	defer bucket.Close()
-	watermark, err := p.askWatermark(ctx, f, plan.Shard, out)
+	api, watermark, err := p.askWatermark(ctx, f, plan.Shard, out)
 	if err != nil {
 		return err
+	}
+	if api != nil {
+		defer api.Close()
 	}
 	chunks, err := export.Survey(ctx, bucket.Bucket, plan, watermark)
 	if err != nil {
 		return atBucket(bucket.Name, err)
 	}
-	out.close()
-	if f.output.value == "json" {
-		err = printStatesJSON(p.Stdout, chunks)
-	} else {
-		err = printStates(p.Stdout, bucket.Name, plan, watermark, chunks, f.all)
+	var price *price
+	if f.price && api != nil {
+		limits := f.api.settle(ctx, api, plan.Shard, out.log)
+		if price, err = f.estimate(ctx, api, f.api.source(api, limits), chunks); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	out.close()
+	if err := f.print(p.Stdout, bucket.Name, plan, watermark, chunks, price); err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
 	return nil
 }
 
-// askWatermark asks the API for its watermark, if it is known how.
-func (p *Process) askWatermark(ctx context.Context, f *stateFlags, shard export.Shard, out *display) (time.Time, error) {
+// print writes the result; the price may be nil.
+func (f *stateFlags) print(w io.Writer, bucket string, plan export.Plan, watermark time.Time, chunks []export.Status, price *price) error {
+	states := func() error { return printStates(w, bucket, plan, watermark, chunks, f.all) }
+	if f.output.value == "json" {
+		states = func() error { return printStatesJSON(w, chunks) }
+	}
+	if err := states(); err != nil || price == nil {
+		return err
+	}
+	if f.output.value == "json" {
+		return price.json(w)
+	}
+	return price.text(w)
+}
+
+// askWatermark asks the API for its watermark, if it is known how; else the pool is
+// nil. The caller closes it.
+func (p *Process) askWatermark(ctx context.Context, f *stateFlags, shard export.Shard, out *display) (*genesys.Pool, time.Time, error) {
 	if !p.canConnect(&f.api) {
-		return time.Time{}, nil
+		return nil, time.Time{}, nil
 	}
 	api, err := p.connect(&f.api, shard, out)
 	if err != nil {
-		return time.Time{}, err
+		return nil, time.Time{}, err
 	}
-	defer api.Close()
-	if err := f.api.reach(ctx, api, out); err != nil {
-		return time.Time{}, err
+	if err = f.api.reach(ctx, api, out); err == nil {
+		var watermark time.Time
+		if watermark, err = f.api.source(api, limits{}).Watermark(ctx); err == nil {
+			return api, watermark, nil
+		}
 	}
-	return f.api.source(api, limits{}).Watermark(ctx)
+	api.Close()
+	return nil, time.Time{}, err
 }
 
 // canConnect reports whether credentials and region are given.

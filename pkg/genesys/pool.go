@@ -75,6 +75,11 @@ func (p *Pool) Allow(perMinute float64) {
 // Quotas reads the organisation's limits; see [Client.Quotas].
 func (p *Pool) Quotas(ctx context.Context) (Quotas, error) { return p.clients[0].Quotas(ctx) }
 
+// Count counts conversations; see [Client.Count].
+func (p *Pool) Count(ctx context.Context, iv interval.Interval) (int64, error) {
+	return p.clients[0].Count(ctx, iv)
+}
+
 // Usage is what all clients have spent together, of their allowances together.
 func (p *Pool) Usage() Usage {
 	sum := p.clients[0].Usage()
