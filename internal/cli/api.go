@@ -156,17 +156,18 @@ var errSilent = errors.New("no answer from the API")
 
 // explainAPI finds the words for an answer of the API that is a refusal.
 func explainAPI(err error, api *genesys.Error) *failure {
-	f := &failure{code: exitFailed, message: err.Error(), err: err}
+	f := &failure{code: exitFailed, message: err.Error(), topic: topicAPI, err: err}
 	if !api.Fatal() {
 		return f
 	}
-	f.code = exitRefused
+	f.code, f.topic = exitRefused, topicRefused
 	number := 1
 	if which, ok := errors.AsType[*genesys.ClientError](err); ok {
 		number = which.Number
 	}
 	f.hint = "check " + numbered(envClientID, number) + ", " + numbered(envClientSecret, number) + " and the region: the client must be one for the client credentials grant, and belong to that region"
 	if api.Status == http.StatusForbidden {
+		f.topic = topicPermission
 		f.hint = "give the OAuth client a role with the permission analytics:conversationDetail:view, for all divisions"
 	}
 	return f
@@ -174,6 +175,6 @@ func explainAPI(err error, api *genesys.Error) *failure {
 
 // explainConn finds the words for an answer that did not come.
 func explainConn(err error) *failure {
-	return &failure{code: exitFailed, message: err.Error(), err: err,
+	return &failure{code: exitFailed, message: err.Error(), err: err, topic: topicUnreachable,
 		hint: "check the region (or --api-url and --login-url), the network, and HTTPS_PROXY"}
 }

@@ -62,12 +62,12 @@ func atBucket(name string, err error) error {
 // explainStore finds the words for an error of the bucket, or of anything that
 // has none of its own.
 func explainStore(err error) *failure {
-	f := &failure{code: exitFailed, message: err.Error(), err: err}
+	f := &failure{code: exitFailed, message: err.Error(), topic: topicOther, err: err}
 	e := storeError(err)
 	if e == nil {
 		return f
 	}
-	f.message, f.hint = e.Message, e.Hint
+	f.message, f.hint, f.topic = e.Message, e.Hint, storeTopic(e.Kind)
 	switch e.Kind {
 	case store.Config, store.NotFound:
 		f.code = exitUsage

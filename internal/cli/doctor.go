@@ -120,7 +120,7 @@ func diagnosis(findings []doctor.Finding) error {
 			continue
 		}
 		if wrong++; first == nil {
-			first = &failure{code: explain(f.Err).code, message: f.Check + ": " + f.Detail, hint: f.Hint}
+			first = &failure{code: explain(f.Err).code, message: f.Check + ": " + f.Detail, hint: f.Hint, topic: explain(f.Err).topic}
 		}
 	}
 	if first == nil {

@@ -151,7 +151,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 	}
 	if n := diverted(&summary); err == nil && n > 0 && f.strict {
 		err = &failure{code: exitIncomplete, message: fmt.Sprintf("%d conversations were put aside, and --fail-on-diverted is given", n),
-			hint: "they are exported, in the sibling folders that the manifests name: see docs/format.md"}
+			hint: "they are exported, in the sibling folders that the manifests name", topic: topicDiverted}
 	}
 	return atBucket(bucket.Name, err)
 }
@@ -169,12 +169,14 @@ func incomplete(s *export.Summary) error {
 	f := &failure{code: exitIncomplete}
 	switch {
 	case len(s.Failed) > 0:
+		f.topic = topicFailed
 		f.message = fmt.Sprintf("%d of %d chunks failed, the first %s: %v", len(s.Failed), s.Chunks.Planned, s.Failed[0].Interval, s.Failed[0].Err)
 		f.hint = "the other chunks are committed; run the same command again to try the failed ones"
 		if cause := explain(s.Failed[0].Err); cause.hint != "" {
 			f.hint = cause.hint + "; " + f.hint
 		}
 	default:
+		f.topic = topicWatermark
 		f.message = fmt.Sprintf("%d of %d chunks lie beyond the watermark %s: their data is not complete yet", len(s.Postponed), s.Chunks.Planned, rfc3339(s.Watermark))
 		f.hint = "everything before it is committed; run the same command again later for the rest"
 	}

@@ -28,6 +28,7 @@ type failure struct {
 	code    int
 	message string
 	hint    string
+	topic   topic
 	err     error
 }
 
@@ -35,7 +36,7 @@ func (f *failure) Error() string { return f.message }
 func (f *failure) Unwrap() error { return f.err }
 
 func usageError(message, hint string) error {
-	return &failure{code: exitUsage, message: message, hint: hint}
+	return &failure{code: exitUsage, message: message, hint: hint, topic: topicUsage}
 }
 
 // report prints an error, and a hint where there is one, each on one line, and
@@ -48,10 +49,21 @@ func report(stderr io.Writer, err error) int {
 	if f.message != "" {
 		fmt.Fprintf(stderr, "gcexport: error: %s\n", oneLine(f.message))
 	}
-	if f.hint != "" {
-		fmt.Fprintf(stderr, "gcexport: hint: %s\n", oneLine(f.hint))
+	if hint := f.advice(); hint != "" {
+		fmt.Fprintf(stderr, "gcexport: hint: %s\n", oneLine(hint))
 	}
 	return f.code
+}
+
+// advice is the hint, with the entry of the catalogue; that of usage says no more.
+func (f *failure) advice() string {
+	switch {
+	case f.topic == topicUsage || f.message == "":
+		return f.hint
+	case f.hint == "":
+		return f.topic.see()
+	}
+	return f.hint + "; " + f.topic.see()
 }
 
 // codeOf is the exit code of an error.
@@ -80,26 +92,26 @@ func explain(err error) *failure {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &interrupted):
-		return &failure{code: interruptCode(interrupted), message: err.Error(),
+		return &failure{code: interruptCode(interrupted), message: err.Error(), topic: topicInterrupted,
 			hint: "what was committed is kept; run the same command again to go on"}
 	case errors.As(err, &overlap):
-		return &failure{code: exitUsage, message: overlap.Error(), hint: fmt.Sprintf(
+		return &failure{code: exitUsage, message: overlap.Error(), topic: topicOpenChunk, hint: fmt.Sprintf(
 			"finish that chunk first with --start %s --end %s and its own length as --chunk, or export to another prefix",
 			rfc3339(overlap.Open.Start), rfc3339(overlap.Open.End))}
 	case errors.As(err, &format):
-		return &failure{code: exitUsage, message: format.Error(),
+		return &failure{code: exitUsage, message: format.Error(), topic: topicFormat,
 			hint: fmt.Sprintf("loaders want records of one kind: go on with --record %s, or export to another prefix", format.Have)}
 	case errors.Is(err, export.ErrOverwrites):
-		return &failure{code: exitUsage, message: err.Error(),
-			hint: "with such a store two processes could replace each other's objects: take one that honours If-None-Match on PUT, or a newer version of it; see docs/operations.md"}
+		return &failure{code: exitUsage, message: err.Error(), topic: topicOverwrites,
+			hint: "with such a store two processes could replace each other's objects: take one that honours If-None-Match on PUT, or a newer version of it"}
 	case errors.As(err, &api):
 		return explainAPI(err, api)
 	case errors.As(err, &conn), errors.Is(err, errSilent):
 		return explainConn(err)
 	case errors.As(err, &stray):
-		return &failure{code: exitFailed, message: err.Error(), hint: "the record cannot be assigned to a chunk; please report it with the API's correlation id"}
+		return &failure{code: exitFailed, message: err.Error(), topic: topicStray, hint: "the record cannot be assigned to a chunk; please report it with the API's correlation id"}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{code: exitFailed, message: err.Error()}
+		return &failure{code: exitFailed, message: err.Error(), topic: topicOther}
 	}
 	return explainStore(err)
 }

@@ -134,7 +134,7 @@ func (p *Process) runVerify(ctx context.Context, f *verifyFlags, bucketURL strin
 		return fmt.Errorf("print the result: %w", err)
 	}
 	if report.Damaged() {
-		return &failure{code: exitDamage, message: fmt.Sprintf("%s holds damage: %s", bucket.Name, count(int(report.DamageCount), "finding")),
+		return &failure{code: exitDamage, message: fmt.Sprintf("%s holds damage: %s", bucket.Name, count(int(report.DamageCount), "finding")), topic: topicDamage,
 			hint: "docs/operations.md says what each kind of finding means, and what to do"}
 	}
 	return nil
