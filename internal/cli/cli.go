@@ -28,6 +28,8 @@ type Process struct {
 	Getenv func(string) (string, bool)
 	// Stdout takes the result, Stderr logs, progress and errors.
 	Stdout, Stderr io.Writer
+
+	settings settings // of the file that stands behind the environment
 }
 
 // Main runs the program and returns its exit code (see [exitCodes]). The end of
@@ -112,6 +114,8 @@ and are never changed. To go on after any kind of end, run the same command agai
 			return cmd.Help()
 		},
 	}
+	root.PersistentFlags().String(flagConfig, "", "YAML file of settings, which stands behind flags and environment")
+	root.PersistentFlags().String(flagProfile, "", "profile in that file")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		var invalid *pflag.InvalidValueError
@@ -120,7 +124,7 @@ and are never changed. To go on after any kind of end, run the same command agai
 		}
 		return usageError(err.Error(), fmt.Sprintf("see '%s --help'", cmd.CommandPath()))
 	})
-	root.AddCommand(newExport(p), newPlan(p), newVerify(p), newDoctor(p), newWarehouse(p), newSimulate(p), newVersion(p))
+	root.AddCommand(newExport(p), newPlan(p), newVerify(p), newDoctor(p), newConfig(p), newWarehouse(p), newSimulate(p), newVersion(p))
 	return root
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,13 +64,13 @@ The exit code is that of the first thing that is wrong.
 			if len(args) == 0 {
 				return nil // the bucket may be left out
 			}
-			return bucketArg(cmd, args)
+			return p.bucketArg(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := p.bindEnv(cmd); err != nil {
 				return err
 			}
-			return p.runDoctor(cmd.Context(), &patient{process: p, api: api, bucketURL: strings.Join(args, "")}, output.value)
+			return p.runDoctor(cmd.Context(), &patient{process: p, api: api, bucketURL: p.bucketOf(args)}, output.value)
 		},
 	}
 	fs := cmd.Flags()

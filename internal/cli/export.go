@@ -55,12 +55,12 @@ from the same names with _2, or _2_FILE. Every flag can be given as ` + envPrefi
 ` + exitCodes,
 		Example: `  gcexport export s3://bucket/genesys --region eu-central-1 --start 2024-01-01 --end 2024-04-01
   gcexport export ./out --region mypurecloud.com --start 2024-03-01 --end 2024-03-02 --mode query`,
-		Args: bucketArg,
+		Args: p.bucketArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := p.bindEnv(cmd); err != nil {
 				return err
 			}
-			return p.runExport(cmd.Context(), f, args[0])
+			return p.runExport(cmd.Context(), f, p.bucketOf(args))
 		},
 	}
 	fs := cmd.Flags()
@@ -79,8 +79,25 @@ from the same names with _2, or _2_FILE. Every flag can be given as ` + envPrefi
 	return cmd
 }
 
-func bucketArg(cmd *cobra.Command, args []string) error {
+// bucketOf is the bucket that is given, or that of the settings.
+func (p *Process) bucketOf(args []string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	bucket, _ := p.Getenv(envName(keyBucket))
+	return bucket
+}
+
+// bucketArg wants one bucket, unless it stands in the settings.
+func (p *Process) bucketArg(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		if err := p.configure(cmd); err != nil {
+			return err
+		}
+	}
 	switch {
+	case len(args) == 0 && p.bucketOf(args) != "":
+		return nil
 	case len(args) == 0:
 		return usageError("no bucket given", fmt.Sprintf("for example: %s s3://bucket/prefix; see '%s --help'", cmd.CommandPath(), cmd.CommandPath()))
 	case len(args) > 1:

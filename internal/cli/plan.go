@@ -117,7 +117,7 @@ BUCKET, TIME and the credentials are those of 'gcexport export'.
 ` + exitCodes,
 		Example: `  gcexport plan s3://bucket/genesys --start 2024-01-01 --end 2024-04-01
   gcexport plan ./out --start 2024-01-01 --end 2024-04-01 --output json | jq -r 'select(.state != "done") | .start'`,
-		Args: bucketArg,
+		Args: p.bucketArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := p.bindEnv(cmd); err != nil {
 				return err
@@ -125,7 +125,7 @@ BUCKET, TIME and the credentials are those of 'gcexport export'.
 			if f.output.value == "json" && !cmd.Flags().Changed("price") {
 				f.price = false
 			}
-			return p.runPlan(cmd.Context(), f, args[0])
+			return p.runPlan(cmd.Context(), f, p.bucketOf(args))
 		},
 	}
 	fs := cmd.Flags()

@@ -182,9 +182,12 @@ func envName(flag string) string {
 
 // bindEnv sets the flags that are not on the command line from the environment.
 func (p *Process) bindEnv(cmd *cobra.Command) error {
+	if err := p.configure(cmd); err != nil {
+		return err
+	}
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if failed != nil || f.Changed || f.Name == "help" {
+		if failed != nil || f.Changed || f.Name == "help" || f.Name == flagConfig || f.Name == flagProfile {
 			return
 		}
 		value, ok := p.Getenv(envName(f.Name))
@@ -192,7 +195,7 @@ func (p *Process) bindEnv(cmd *cobra.Command) error {
 			return
 		}
 		if err := f.Value.Set(value); err != nil {
-			failed = badFlag(cmd, envName(f.Name), err)
+			failed = badFlag(cmd, p.originOf(envName(f.Name)), err)
 		}
 	})
 	return failed

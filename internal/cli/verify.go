@@ -55,12 +55,12 @@ compared.
 ` + exitCodes,
 		Example: `  gcexport verify s3://bucket/genesys --start 2024-01-01 --end 2024-04-01
   gcexport verify ./out --output json | jq '.findings[]'`,
-		Args: bucketArg,
+		Args: p.bucketArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := p.bindEnv(cmd); err != nil {
 				return err
 			}
-			return p.runVerify(cmd.Context(), f, args[0])
+			return p.runVerify(cmd.Context(), f, p.bucketOf(args))
 		},
 	}
 	fs := cmd.Flags()
