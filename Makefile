@@ -70,7 +70,7 @@ deploy: ## write the plain manifests anew from the chart
 
 # Half a gigabyte of ClickHouse, and a Java for its keeper: not for every run.
 test-clickhouse: ## load exports into ClickHouse too (npm, java, Debian's zookeeper)
-	npm ci --prefix test/warehouses/clickhouse --ignore-scripts --no-audit --no-fund
+	npm install --no-save --prefix test/warehouses/clickhouse --ignore-scripts --no-audit --no-fund
 	cd test/warehouses && $(GO) test -count=1 -v -tags=$(TAGS) -run ClickHouse ./...
 
 check: fmt-check tidy-check vet lint arch vuln ## run all checks that are no tests

@@ -39,7 +39,7 @@ func newClickHouse(t *testing.T, config string, env map[string]string) *clickhou
 	t.Helper()
 	dir := filepath.Join(os.Getenv(rootEnv), "test/warehouses/clickhouse")
 	if _, err := os.Stat(filepath.Join(dir, "node_modules/chdb")); err != nil {
-		t.Skip("SKIP ClickHouse: it is not installed: run `npm ci` in test/warehouses/clickhouse (Node 20 or later, 550 MB)")
+		t.Skip("SKIP ClickHouse: it is not installed: run `npm install --no-save` in test/warehouses/clickhouse (Node 20 or later, 550 MB)")
 	}
 	cmd := exec.Command("node", "run.js", t.TempDir(), config)
 	cmd.Dir = dir
