@@ -23,10 +23,11 @@ var order = []row{
 	{"cmd/gcexport", []string{"internal/cli"}},
 	{"internal/cli", []string{
 		"pkg/export", "pkg/genesys", "internal/store", "internal/object", "internal/jsonl",
-		"internal/warehouse", "internal/doctor", "internal/metrics", "pkg/record", "pkg/interval", "pkg/genesystest",
+		"internal/warehouse", "internal/doctor", "internal/metrics", "internal/report", "pkg/record", "pkg/interval", "pkg/genesystest",
 	}},
 	{"internal/warehouse", nil},
 	{"internal/doctor", nil},
+	{"internal/report", []string{"pkg/export", "internal/object", "pkg/interval"}},
 	{"internal/metrics", []string{"pkg/export", "pkg/genesys"}},
 	{"pkg/export", []string{"internal/object", "internal/jsonl", "pkg/record", "pkg/interval"}},
 	{"pkg/genesys", []string{"pkg/record", "pkg/interval"}},

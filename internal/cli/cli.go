@@ -43,15 +43,15 @@ func Main(ctx context.Context, p Process) int {
 	go func() { ended <- root.ExecuteContext(ctx) }()
 	select {
 	case err := <-ended:
-		return report(p.Stderr, err)
+		return printError(p.Stderr, err)
 	case <-ctx.Done():
 	}
 	select {
 	case err := <-ended:
-		return report(p.Stderr, err)
+		return printError(p.Stderr, err)
 	case <-time.After(farewell):
 		// The process is about to end, and with it what hangs.
-		return report(p.Stderr, hung(context.Cause(ctx)))
+		return printError(p.Stderr, hung(context.Cause(ctx)))
 	}
 }
 
@@ -124,7 +124,7 @@ and are never changed. To go on after any kind of end, run the same command agai
 		}
 		return usageError(err.Error(), fmt.Sprintf("see '%s --help'", cmd.CommandPath()))
 	})
-	root.AddCommand(newExport(p), newPlan(p), newVerify(p), newDoctor(p), newConfig(p), newWarehouse(p), newSimulate(p), newVersion(p))
+	root.AddCommand(newExport(p), newPlan(p), newVerify(p), newReport(p), newDoctor(p), newConfig(p), newWarehouse(p), newSimulate(p), newVersion(p))
 	return root
 }
 

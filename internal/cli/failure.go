@@ -39,9 +39,9 @@ func usageError(message, hint string) error {
 	return &failure{code: exitUsage, message: message, hint: hint, topic: topicUsage}
 }
 
-// report prints an error, and a hint where there is one, each on one line, and
+// printError prints an error, and a hint where there is one, each on one line, and
 // returns the exit code.
-func report(stderr io.Writer, err error) int {
+func printError(stderr io.Writer, err error) int {
 	if err == nil {
 		return exitOK
 	}

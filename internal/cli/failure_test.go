@@ -43,7 +43,7 @@ func TestExitCodesAndHints(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var b strings.Builder
-			if code := report(&b, row.err); code != row.code {
+			if code := printError(&b, row.err); code != row.code {
 				t.Errorf("exit code %d, want %d", code, row.code)
 			}
 			lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
@@ -58,7 +58,7 @@ func TestExitCodesAndHints(t *testing.T) {
 			}
 		})
 	}
-	if code := report(new(strings.Builder), nil); code != 0 {
+	if code := printError(new(strings.Builder), nil); code != 0 {
 		t.Errorf("no error gives %d", code)
 	}
 }

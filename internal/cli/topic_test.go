@@ -109,7 +109,7 @@ func TestTopics(t *testing.T) {
 			f.message = "x"
 		}
 		var b strings.Builder
-		report(&b, f)
+		printError(&b, f)
 		if named := strings.Contains(b.String(), "docs/errors.md#"+string(f.topic)+"\n"); named == (f.topic == topicUsage) {
 			t.Errorf("%s is printed as %q", f.topic, b.String())
 		}
