@@ -27,13 +27,19 @@ NESTED := $(patsubst %/go.mod,%,$(wildcard tools/go.mod test/*/go.mod))
 TOOL := $(GO) tool -modfile=tools/go.mod
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-root test-stores test-sdk test-warehouses test-deploy test-clickhouse deploy check fmt-check vet lint tidy-check arch vuln demo bench bench-process bench-rate benchstat fuzz clean
+.PHONY: help build extras test test-root test-stores test-sdk test-warehouses test-deploy test-clickhouse deploy check fmt-check vet lint tidy-check arch vuln demo bench bench-process bench-rate benchstat fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 build: ## build ./bin/gcexport
 	$(STATIC) $(GO) build -buildvcs=$(VCS) -o bin/gcexport ./cmd/gcexport
+
+# For releases; dated by the commit, so that they come out the same again.
+extras: build ## write man pages and completions into ./bin
+	SOURCE_DATE_EPOCH=`git log -1 --format=%ct` ./bin/gcexport man bin/man
+	mkdir -p bin/completions
+	@for shell in bash zsh fish powershell; do ./bin/gcexport completion $$shell >bin/completions/gcexport.$$shell || exit 1; done
 
 test: test-root test-stores test-sdk test-warehouses test-deploy ## run all tests, those of the root module with the race detector
 

@@ -116,7 +116,6 @@ and are never changed. To go on after any kind of end, run the same command agai
 	}
 	root.PersistentFlags().String(flagConfig, "", "YAML file of settings, which stands behind flags and environment")
 	root.PersistentFlags().String(flagProfile, "", "profile in that file")
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		var invalid *pflag.InvalidValueError
 		if errors.As(err, &invalid) {
@@ -124,7 +123,8 @@ and are never changed. To go on after any kind of end, run the same command agai
 		}
 		return usageError(err.Error(), fmt.Sprintf("see '%s --help'", cmd.CommandPath()))
 	})
-	root.AddCommand(newExport(p), newPlan(p), newVerify(p), newReport(p), newDoctor(p), newConfig(p), newWarehouse(p), newSimulate(p), newVersion(p))
+	root.AddCommand(newExport(p), newPlan(p), newVerify(p), newReport(p), newDoctor(p), newConfig(p), newWarehouse(p), newSimulate(p), newMan(p), newVersion(p))
+	complete(root)
 	return root
 }
 

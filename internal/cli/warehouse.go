@@ -44,7 +44,8 @@ first query.`,
 		Example: `  gcexport warehouse
   gcexport warehouse duckdb --bucket ./out | duckdb
   gcexport warehouse snowflake --bucket s3://bucket/genesys --set AWS_ACCOUNT_ID=123456789012 --out kit`,
-		Args: cobra.MaximumNArgs(1),
+		Args:      cobra.MaximumNArgs(1),
+		ValidArgs: warehouseNames(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := p.bindEnv(cmd); err != nil {
 				return err
@@ -75,6 +76,14 @@ func (p *Process) listWarehouses() error {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", h.Name, strings.Join(h.Clouds, ", "), h.Title)
 	}
 	return w.Flush()
+}
+
+// warehouseNames are for completion.
+func warehouseNames() (names []string) {
+	for _, h := range warehouse.List() {
+		names = append(names, h.Name)
+	}
+	return names
 }
 
 func (p *Process) runWarehouse(f *warehouseFlags, name string) error {
