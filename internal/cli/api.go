@@ -2,9 +2,12 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -175,6 +178,27 @@ func explainAPI(err error, api *genesys.Error) *failure {
 
 // explainConn finds the words for an answer that did not come.
 func explainConn(err error) *failure {
-	return &failure{code: exitFailed, message: err.Error(), err: err, topic: topicUnreachable,
-		hint: "check the region (or --api-url and --login-url), the network, and HTTPS_PROXY"}
+	return &failure{code: exitFailed, message: err.Error(), err: err, topic: topicUnreachable, hint: connHint(err)}
+}
+
+// connHint says what to look at where no answer came, or none of the API.
+func connHint(err error) string {
+	var (
+		cert *tls.CertificateVerificationError
+		dns  *net.DNSError
+		op   *net.OpError
+	)
+	switch proxied := errors.As(err, &op) && op.Op == "proxyconnect"; {
+	case errors.As(err, &cert):
+		return "if a proxy opens TLS, name its authority in SSL_CERT_FILE; else check --api-url and --login-url"
+	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return "the host speaks HTTP: write http:// in --api-url and --login-url"
+	case errors.Is(err, genesys.ErrAnswer):
+		return "what answers there is not the API: check the region (or --api-url and --login-url), and proxies that ask for a login"
+	case proxied:
+		return "the proxy does not answer: check HTTPS_PROXY, and NO_PROXY for hosts that need none"
+	case errors.As(err, &dns):
+		return "the host's name is not known here: check the region (or --api-url and --login-url), and whether this machine needs HTTPS_PROXY"
+	}
+	return "check the region (or --api-url and --login-url), the network, and HTTPS_PROXY"
 }

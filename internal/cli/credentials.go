@@ -32,7 +32,9 @@ func (p *Process) secretEnv(name string) (string, error) {
 		if err != nil {
 			return "", usageError(fmt.Sprintf("%s_FILE: %v", name, err), "it must name a file that holds the value alone")
 		}
-		value = strings.TrimSpace(string(data))
+		if value = strings.TrimSpace(string(data)); value == "" {
+			return "", usageError(fmt.Sprintf("%s_FILE: %s is empty", name, path), "it must name a file that holds the value alone")
+		}
 	}
 	if strings.ContainsAny(value, "\r\n\t ") {
 		return "", usageError(fmt.Sprintf("the value of %s has blanks or line breaks inside", name), "it must be the bare value, without quotes or other lines")

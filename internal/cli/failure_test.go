@@ -111,7 +111,7 @@ func TestCredentials(t *testing.T) {
 		{"no secret", map[string]string{envClientID: "i"}, envClientSecret},
 		{"both", map[string]string{envClientID: "i", envClientSecret: "s", envClientSecret + "_FILE": "x"}, "both"},
 		{"no file", map[string]string{envClientID: "i", envClientSecret + "_FILE": dir + "/none"}, "_FILE"},
-		{"empty file", map[string]string{envClientID: "i", envClientSecret + "_FILE": write("empty", "\n")}, "not set"},
+		{"empty file", map[string]string{envClientID: "i", envClientSecret + "_FILE": write("empty", "\n")}, "is empty"},
 		{"two lines", map[string]string{envClientID: "i", envClientSecret: "hidden\ncanary"}, "blanks or line breaks"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

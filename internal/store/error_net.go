@@ -28,7 +28,7 @@ func explainFile(err error) *Error {
 	case errors.Is(err, fs.ErrPermission):
 		return &Error{Kind: Denied, Message: "no permission for " + where, Hint: "the directory must be readable and writable for this user"}
 	case errors.Is(err, fs.ErrNotExist) && pe != nil:
-		return &Error{Kind: NotFound, Message: where + " does not exist"}
+		return &Error{Kind: NotFound, Message: where + " does not exist", Hint: "check the path, and whether this user may make it"}
 	}
 	return nil
 }

@@ -82,6 +82,9 @@ func gcsCredentials(ctx context.Context, t *target) ([]option.ClientOption, erro
 		Scopes:         []string{storage.ScopeReadWrite},
 		UniverseDomain: universe,
 	})
+	if file := os.Getenv("GOOGLE_APPLICATION_CREDENTIALS"); err != nil && file != "" {
+		return nil, &Error{Kind: Denied, Message: "GOOGLE_APPLICATION_CREDENTIALS names " + oneLine(file) + ", which holds no credentials", Hint: "it must be a file that this user can read, as gcloud or the console makes it", Err: err}
+	}
 	if err != nil {
 		return nil, &Error{Kind: Denied, Message: "no Google credentials found", Hint: hintCredentialsGCP, Err: err}
 	}

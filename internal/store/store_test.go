@@ -96,7 +96,7 @@ func TestOpenWithoutWhatItNeeds(t *testing.T) {
 		"bad boolean":      {url: "s3://bucket?use_path_style=perhaps&region=eu-west-1", kind: Config, message: "use_path_style"},
 		"bad endpoint":     {url: "s3://bucket?endpoint=localhost:9000", kind: Config, message: "endpoint"},
 		"endpoint, secret": {url: "s3://bucket?endpoint=http://u:s3cr3t@h", kind: Config, message: "endpoint"},
-		"no Google":        {url: "gs://bucket", kind: Denied, message: "no Google credentials"},
+		"no Google":        {url: "gs://bucket", kind: Denied, message: "GOOGLE_APPLICATION_CREDENTIALS names "},
 		"bad anonymous":    {url: "gs://bucket?anonymous=yes", kind: Config, message: "anonymous"},
 		"no account":       {url: "azblob://container", kind: Config, message: "account"},
 		"bad key":          {url: "azblob://container", env: map[string]string{"AZURE_STORAGE_ACCOUNT": "a", "AZURE_STORAGE_KEY": "s3cr3t!"}, kind: Config, message: "AZURE_STORAGE_KEY"},

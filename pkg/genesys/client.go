@@ -221,7 +221,7 @@ func (c *Client) Availability(ctx context.Context) (time.Time, error) {
 	}
 	t, err := interval.ParseTime(answer.Date)
 	if err != nil {
-		return time.Time{}, c.connError(&r, errAnswer)
+		return time.Time{}, c.connError(&r, ErrAnswer)
 	}
 	return t, nil
 }

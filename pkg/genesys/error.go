@@ -85,8 +85,11 @@ var (
 	errSlow     = errors.New("the body comes too slowly")
 	errTooLarge = errors.New("the body is larger than allowed")
 	errEncoding = errors.New("the body has an encoding that was not asked for")
-	errAnswer   = errors.New("the answer is not the JSON that was expected")
 )
+
+// ErrAnswer says that an answer is not the JSON that the API gives, as when another
+// server answers in its place.
+var ErrAnswer = errors.New("the answer is not the JSON that was expected")
 
 // A ConnError says that an answer did not come, or not whole.
 type ConnError struct {
@@ -117,7 +120,7 @@ func (e *ConnError) class() class {
 	switch {
 	case errors.Is(e.Err, errTooLarge), errors.Is(e.Err, errEncoding), badCertificate(e.Err):
 		return final
-	case errors.Is(e.Err, errAnswer):
+	case errors.Is(e.Err, ErrAnswer):
 		return suspect
 	}
 	return transient
@@ -127,7 +130,7 @@ func (e *ConnError) class() class {
 func (e *ConnError) kind() string {
 	for reason, word := range map[error]string{
 		ErrStalled: "stalled", errSlow: "slow", errShort: "short", errTooLarge: "too large",
-		errEncoding: "answer", errAnswer: "answer",
+		errEncoding: "answer", ErrAnswer: "answer",
 	} {
 		if errors.Is(e.Err, reason) {
 			return word

@@ -129,11 +129,11 @@ func (rep reply) decode(v any) error {
 	if rep.gzip {
 		var err error
 		if body, err = inflate(body, 16<<20); err != nil {
-			return errAnswer
+			return ErrAnswer
 		}
 	}
 	if json.Unmarshal(body, v) != nil {
-		return errAnswer
+		return ErrAnswer
 	}
 	return nil
 }

@@ -236,7 +236,7 @@ func (j *Jobs) post(ctx context.Context, iv interval.Interval) (id string, err e
 		return "", err
 	}
 	if answer.JobID == "" {
-		return "", j.c.connError(&r, errAnswer)
+		return "", j.c.connError(&r, ErrAnswer)
 	}
 	j.c.log.Debug("job submitted", "interval", iv.String(), "job", answer.JobID, "correlation_id", rep.correlationID)
 	return answer.JobID, nil

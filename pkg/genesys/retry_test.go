@@ -37,7 +37,7 @@ func TestTally(t *testing.T) {
 		{"refused token", &Error{Op: opToken, Status: 401}, 1},
 		{"connection", conn(errors.New("reset")), 10},
 		{"stalled", conn(ErrStalled), 10},
-		{"nonsense", conn(errAnswer), 3},
+		{"nonsense", conn(ErrAnswer), 3},
 		{"too large", conn(errTooLarge), 1},
 		{"certificate", conn(x509.HostnameError{}), 1},
 		{"unknown", errors.New("?"), 1},

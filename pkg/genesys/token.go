@@ -156,7 +156,7 @@ func tokenFailure(limited context.Context, err error) error {
 	if inner := withoutURL(err); inner != err {
 		return inner
 	}
-	return errAnswer
+	return ErrAnswer
 }
 
 // tokenRefusal is the refusal of the login service, without its body.
