@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/gcexport/gcexport/internal/telemetry"
 	"github.com/gcexport/gcexport/pkg/export"
 	"github.com/gcexport/gcexport/pkg/genesys"
 	"github.com/gcexport/gcexport/pkg/interval"
@@ -76,8 +77,8 @@ func (p *Process) hosts(f *apiFlags) (api, login string, err error) {
 const maxQueryPage = 100
 
 // connect makes the clients of the API, one for each OAuth client that is given.
-// It sends nothing yet.
-func (p *Process) connect(f *apiFlags, shard export.Shard, out *display) (*genesys.Pool, error) {
+// It sends nothing yet. Traces may be nil.
+func (p *Process) connect(f *apiFlags, shard export.Shard, out *display, traces *telemetry.Trace) (*genesys.Pool, error) {
 	if f.mode.value == "query" && f.pageSize.value > maxQueryPage {
 		return nil, usageError(fmt.Sprintf("--page-size %d: the query gives at most %d conversations a page", f.pageSize.value, maxQueryPage), "larger pages need --mode job")
 	}
@@ -98,7 +99,10 @@ func (p *Process) connect(f *apiFlags, shard export.Shard, out *display) (*genes
 			Share:        1 / float64(max(shard.Count, 1)),
 			StallTimeout: f.stall.Duration, Attempts: f.attempts,
 			Version: version,
-			Logger:  out.log, Observe: out.exchange,
+			Logger:  out.log, Observe: func(ctx context.Context, x genesys.Exchange) {
+				out.exchange(x)
+				traces.Exchange(ctx, x)
+			},
 		})
 		if err != nil {
 			return nil, usageError(err.Error(), "URLs look like https://api.mypurecloud.com and https://login.mypurecloud.com")

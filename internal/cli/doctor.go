@@ -205,7 +205,7 @@ func (c *patient) checkCredentials(context.Context) (string, error) {
 	}
 	defer out.close()
 	c.api.attempts, c.api.stall = 2, lengthValue{checkLimit}
-	if c.pool, err = c.process.connect(&c.api, export.Shard{}, out); err != nil {
+	if c.pool, err = c.process.connect(&c.api, export.Shard{}, out, nil); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%s given", count(c.pool.Size(), "OAuth client")), nil

@@ -119,7 +119,12 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 	defer out.close()
 	out.log = out.log.With("shard", plan.Shard.String())
 
-	api, err := p.connect(&f.api, plan.Shard, out)
+	traces, err := p.openTraces(ctx, f.api.mode.value, plan.Shard, out.log)
+	if err != nil {
+		return err
+	}
+	defer func() { traces.Close(ctx, codeOf(err)) }()
+	api, err := p.connect(&f.api, plan.Shard, out, traces)
 	if err != nil {
 		return err
 	}
@@ -143,7 +148,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		return err
 	}
 	limits := f.api.settle(ctx, api, plan.Shard, out.log)
-	source := f.api.source(api, limits)
+	source := traces.Source(f.api.source(api, limits))
 
 	name, version := program()
 	exporter := &export.Exporter{
@@ -152,7 +157,7 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		Workers: f.workers.value, Ahead: f.api.ahead(limits), GzipLevel: f.gzipLevel.value,
 		RecordFormat: export.RecordFormat(f.record.value), MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
 		URI:   bucket.URI,
-		Fatal: refusedByStore, Observer: observers{out, watch}, Logger: out.log,
+		Fatal: refusedByStore, Observer: observers{out, watch, traces}, Logger: out.log,
 		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s.Records) },
 	}
 	out.begin(plan, bucket.Name, api.Usage().PerMinute)

@@ -201,7 +201,7 @@ func (p *Process) askWatermark(ctx context.Context, f *stateFlags, shard export.
 	if !p.canConnect(&f.api) {
 		return nil, time.Time{}, nil
 	}
-	api, err := p.connect(&f.api, shard, out)
+	api, err := p.connect(&f.api, shard, out, nil)
 	if err != nil {
 		return nil, time.Time{}, err
 	}

@@ -59,9 +59,9 @@ type Config struct {
 	Transport http.RoundTripper
 	// Logger gets retries and pauses. nil means none.
 	Logger *slog.Logger
-	// Observe, if not nil, is called after each attempt, by many goroutines at
-	// once. It must not block.
-	Observe func(Exchange)
+	// Observe, if not nil, is called after each attempt with the context of the
+	// request, by many goroutines at once. It must not block.
+	Observe func(context.Context, Exchange)
 }
 
 // A Kind is the kind of a request, for counting.
@@ -280,7 +280,7 @@ func (c *Client) send(ctx context.Context, r *request, buf *buffer) (rep reply, 
 		last, cancel := linger(ctx, r.linger)
 		defer cancel()
 		rep, err = c.exchange(last, r, token, pass, buf, &x)
-		c.observe(x)
+		c.observe(ctx, x)
 		if x.Status == http.StatusUnauthorized {
 			c.tokens.forget(token)
 		}
@@ -358,10 +358,10 @@ func (c *Client) logRetry(r *request, err error, attempt int, wait time.Duration
 	c.log.Log(context.Background(), level, "request failed, trying again", append(attrs, "error", err)...)
 }
 
-func (c *Client) observe(x Exchange) {
+func (c *Client) observe(ctx context.Context, x Exchange) {
 	c.ledger.add(x)
 	if c.cfg.Observe != nil {
-		c.cfg.Observe(x)
+		c.cfg.Observe(ctx, x)
 	}
 }
 

@@ -73,7 +73,7 @@ func TestRequestIsTriedAgain(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var seen []Exchange
 				f := newFake().fail("availability", tc.fault, tc.fault)
-				c := f.client(t, func(cfg *Config) { cfg.Observe = func(x Exchange) { seen = append(seen, x) } })
+				c := f.client(t, func(cfg *Config) { cfg.Observe = func(_ context.Context, x Exchange) { seen = append(seen, x) } })
 				start := time.Now()
 				if _, err := c.Availability(t.Context()); err != nil {
 					t.Fatal(err)

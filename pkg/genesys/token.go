@@ -109,7 +109,7 @@ func (c *Client) fetchToken(ctx context.Context) (token, error) {
 		defer pass.answered()
 		x := Exchange{Kind: KindToken, Attempt: attempt, Waited: waited}
 		tok, err = c.exchangeToken(ctx, &r, &x)
-		c.observe(x)
+		c.observe(ctx, x)
 		return err
 	})
 	return tok, err
