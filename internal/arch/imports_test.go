@@ -27,7 +27,7 @@ var order = []row{
 	}},
 	{"internal/warehouse", nil},
 	{"internal/doctor", nil},
-	{"internal/report", []string{"pkg/export", "internal/object", "pkg/interval"}},
+	{"internal/report", []string{"pkg/export", "internal/object", "internal/jsonl", "pkg/interval"}},
 	{"internal/metrics", []string{"pkg/export", "pkg/genesys"}},
 	{"internal/telemetry", []string{"pkg/export", "pkg/genesys", "pkg/record", "pkg/interval"}},
 	{"pkg/export", []string{"internal/object", "internal/jsonl", "pkg/record", "pkg/interval"}},

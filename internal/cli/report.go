@@ -15,13 +15,15 @@ import (
 func newReport(p *Process) *cobra.Command {
 	f := &verifyFlags{}
 	var out string
+	var media bool
 	cmd := &cobra.Command{
 		Use:   "report BUCKET [--out FILE]",
 		Short: "Make a page of what a bucket holds",
 		Long: `Make one HTML page of what a bucket holds: which days are there, begun or missing,
 how many conversations each has, the sizes of the objects, the runs and what they
-failed at. It is read from the manifests, and from no data; 'gcexport verify' proves
-those. The page needs no network and holds nothing of a conversation.
+failed at. It is read from the manifests, and from no data unless --media is given;
+'gcexport verify' proves those. The page needs no network and holds nothing of a
+conversation.
 
 ` + exitCodes,
 		Example: `  gcexport report s3://bucket/genesys --out report.html
@@ -31,7 +33,7 @@ those. The page needs no network and holds nothing of a conversation.
 			if err := p.bindEnv(cmd); err != nil {
 				return err
 			}
-			return p.runReport(cmd.Context(), f, p.bucketOf(args), out)
+			return p.runReport(cmd.Context(), f, p.bucketOf(args), out, media)
 		},
 	}
 	fs := cmd.Flags()
@@ -39,12 +41,13 @@ those. The page needs no network and holds nothing of a conversation.
 	fs.Var(&f.start, "start", "first instant of the range; by default that of the first chunk")
 	fs.Var(&f.end, "end", "end of the range, not part of it")
 	fs.StringVar(&out, "out", "", "file to write, which must not be there; by default the page goes to stdout")
+	fs.BoolVar(&media, "media", false, "count conversations by media type too, for which all data of the range are read")
 	f.log.add(fs)
 	return cmd
 }
 
 // runReport is the report command.
-func (p *Process) runReport(ctx context.Context, f *verifyFlags, bucketURL, out string) error {
+func (p *Process) runReport(ctx context.Context, f *verifyFlags, bucketURL, out string, media bool) error {
 	scope, err := f.scope()
 	if err != nil {
 		return err
@@ -65,6 +68,11 @@ func (p *Process) runReport(ctx context.Context, f *verifyFlags, bucketURL, out 
 		return usageError(fmt.Sprintf("%s holds no export", bucket.Name), "check the bucket and the prefix in its URL")
 	case err != nil:
 		return atBucket(bucket.Name, err)
+	}
+	if media {
+		if err := data.CountMedia(ctx, bucket.Bucket, &bucket.Object); err != nil {
+			return atBucket(bucket.Name, err)
+		}
 	}
 	var page bytes.Buffer
 	if err := data.WriteHTML(&page); err != nil {

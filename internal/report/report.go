@@ -1,6 +1,6 @@
 // Package report makes one HTML page of what a bucket holds: which days are there,
 // how much, in objects of which size, by which runs. It reads manifests and the
-// records of runs, and no data.
+// records of runs, and no data but to count media types.
 //
 // The page is one file without scripts, fonts or pictures from elsewhere; a browser
 // that opens it asks nobody for anything.
@@ -48,6 +48,10 @@ type Data struct {
 	Chunks, Open, Objects    int
 	// Diverted counts the records that were put aside, by folder.
 	Diverted map[string]int64
+	// Media are the media types, if they were counted.
+	Media []Media
+
+	manifests []*export.Manifest // of the chunks that the page tells of
 }
 
 // A Day is a day in UTC.
@@ -192,6 +196,7 @@ func (d *Data) add(m *export.Manifest) {
 	if !iv.Overlaps(d.Range) {
 		return
 	}
+	d.manifests = append(d.manifests, m)
 	d.Chunks++
 	d.Records, d.RawBytes, d.Bytes = d.Records+m.Records, d.RawBytes+m.RawBytes, d.Bytes+m.Bytes
 	for _, p := range m.Parts {
