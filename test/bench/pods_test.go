@@ -13,7 +13,7 @@ import (
 // that the allowance does not limit: one pod, and two that share it. The server's
 // own time, on the same processors, takes away from the gain.
 func BenchmarkPods(b *testing.B) {
-	o := newOrganisation(b, genesystest.Options{PerDay: 8000, LargeEvery: -1}, 8)
+	o := newOrganisation(b, genesystest.Options{PerDay: 8000, LargeEvery: -1}, 24)
 	o.export(b, b.TempDir(), 2) // so that the server has its pages
 	var gains []float64
 	for b.Loop() {

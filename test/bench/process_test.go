@@ -28,6 +28,7 @@ func newOrganisation(b *testing.B, o genesystest.Options, days int) *organisatio
 	b.Helper()
 	o.Seed, o.From, o.To, o.Flat = 7, from, from.AddDate(0, 0, days), true
 	o.Gzip, o.GzipLevel, o.RequestsPerMinute, o.JobTime, o.PageCache = true, 6, -1, time.Millisecond, 4<<30
+	o.AsOf, o.Watermark = o.To.AddDate(0, 1, 0), o.To.AddDate(0, 1, 0) // else no two pages are the same
 	server := genesystest.New(o)
 	url, stop, err := server.Listen("127.0.0.1:0")
 	if err != nil {

@@ -32,6 +32,7 @@ var elsewhere = map[string]string{
 // Every command that the README shows does what it says there, in that order. Only
 // the bucket's name is another one.
 func TestReadme(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(os.Getenv(rootEnv), "README.md"))
 	if err != nil {
 		t.Fatal(err)

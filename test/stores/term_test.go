@@ -29,6 +29,7 @@ func TestTerminations(t *testing.T) {
 	} else if testing.Short() {
 		t.Skip("takes a while")
 	}
+	t.Parallel()
 	for _, s := range stores.All(t) {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
