@@ -119,17 +119,18 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 	defer out.close()
 	out.log = out.log.With("shard", plan.Shard.String())
 
-	traces, err := p.openTraces(ctx, f.api.mode.value, plan.Shard, out.log)
+	collector, err := p.openTelemetry(ctx, f.api.mode.value, plan.Shard, out.log)
 	if err != nil {
 		return err
 	}
+	traces := collector.Traces()
 	defer func() { traces.Close(ctx, codeOf(err)) }()
 	api, err := p.connect(&f.api, plan.Shard, out, traces)
 	if err != nil {
 		return err
 	}
 	defer api.Close()
-	watch, err := f.metrics.open(plan.Shard, f.api.mode.value, api.Usage, out.log)
+	watch, err := f.metrics.open(ctx, plan.Shard, f.api.mode.value, api.Usage, collector, out.log)
 	if err != nil {
 		return err
 	}

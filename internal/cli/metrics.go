@@ -8,11 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gcexport/gcexport/internal/metrics"
+	"github.com/gcexport/gcexport/internal/telemetry"
 	"github.com/gcexport/gcexport/pkg/export"
 	"github.com/gcexport/gcexport/pkg/genesys"
 )
@@ -32,17 +34,19 @@ func (f *metricsFlags) add(fs *pflag.FlagSet) {
 // A monitor tells others how the export goes; the zero value tells nobody.
 type monitor struct {
 	*metrics.Metrics
-	flags  metricsFlags
-	shard  string
-	log    *slog.Logger
-	server *http.Server
-	served chan struct{} // closed when the server has ended
+	flags     metricsFlags
+	shard     string
+	collector *telemetry.Telemetry
+	log       *slog.Logger
+	server    *http.Server
+	served    chan struct{} // closed when the server has ended
 }
 
-// open begins to serve, if that is asked for. The caller closes the monitor.
-func (f *metricsFlags) open(shard export.Shard, mode string, usage func() genesys.Usage, log *slog.Logger) (*monitor, error) {
-	m := &monitor{flags: *f, shard: shard.String(), log: log}
-	if f.listen == "" && f.gateway == "" {
+// open begins to serve, and to send to a collector, if that is asked for. The caller
+// closes the monitor.
+func (f *metricsFlags) open(ctx context.Context, shard export.Shard, mode string, usage func() genesys.Usage, collector *telemetry.Telemetry, log *slog.Logger) (*monitor, error) {
+	m := &monitor{flags: *f, shard: shard.String(), collector: collector, log: log}
+	if f.listen == "" && f.gateway == "" && !collector.Measures() {
 		return m, nil
 	}
 	if u, err := url.Parse(f.gateway); f.gateway != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
@@ -50,23 +54,35 @@ func (f *metricsFlags) open(shard export.Shard, mode string, usage func() genesy
 	}
 	_, version := program()
 	m.Metrics = metrics.New(version, mode, usage)
+	if err := collector.Measure(ctx, m.Gatherer()); err != nil {
+		return nil, usageError(err.Error(), "check the variables that begin with OTEL_; OTEL_METRICS_EXPORTER=none turns these metrics off")
+	}
 	if f.listen == "" {
 		return m, nil
 	}
-	listener, err := net.Listen("tcp", f.listen)
+	if err := m.listen(); err != nil {
+		collector.CloseMetrics(ctx)
+		return nil, err
+	}
+	return m, nil
+}
+
+// listen begins to serve.
+func (m *monitor) listen() error {
+	listener, err := net.Listen("tcp", m.flags.listen)
 	if err != nil {
-		return nil, usageError(fmt.Sprintf("--listen %s: %v", f.listen, err), "give a free address of this machine, such as :9090")
+		return usageError(fmt.Sprintf("--listen %s: %v", m.flags.listen, err), "give a free address of this machine, such as :9090")
 	}
 	m.server = &http.Server{Handler: m.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 	m.served = make(chan struct{})
 	go func() {
 		defer close(m.served)
 		if err := m.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Warn("metrics are not served any more", "error", err)
+			m.log.Warn("metrics are not served any more", "error", err)
 		}
 	}()
-	log.Info("metrics are served", "address", listener.Addr().String())
-	return m, nil
+	m.log.Info("metrics are served", "address", listener.Addr().String())
+	return nil
 }
 
 // Observe implements export.Observer.
@@ -83,6 +99,9 @@ func (m *monitor) close(ctx context.Context, code int) {
 		return
 	}
 	m.Exit(code)
+	var sent sync.WaitGroup
+	sent.Go(func() { m.collector.CloseMetrics(ctx) })
+	defer sent.Wait()
 	if m.flags.gateway != "" {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pushTimeout)
 		defer cancel()

@@ -9,20 +9,17 @@ import (
 	"github.com/gcexport/gcexport/pkg/export"
 )
 
-// openTraces begins a trace, if OpenTelemetry's environment asks for one; else it gives
-// nil, which traces nothing. The caller closes it.
-func (p *Process) openTraces(ctx context.Context, mode string, shard export.Shard, log *slog.Logger) (*telemetry.Trace, error) {
-	if !telemetry.Asked(p.Getenv) {
-		return nil, nil
-	}
+// openTelemetry begins to send what OpenTelemetry's environment asks for; nil, which
+// sends nothing, if that is nothing.
+func (p *Process) openTelemetry(ctx context.Context, mode string, shard export.Shard, log *slog.Logger) (*telemetry.Telemetry, error) {
 	_, version := program()
 	var once sync.Once
 	troubled := func(err error) {
-		once.Do(func() { log.Warn("traces cannot be sent", "error", oneLine(err.Error())) })
+		once.Do(func() { log.Warn("traces or metrics cannot be sent", "error", oneLine(err.Error())) })
 	}
-	traces, err := telemetry.Open(ctx, version, mode, shard, troubled)
+	t, err := telemetry.Open(ctx, telemetry.Run{Version: version, Mode: mode, Shard: shard}, p.Getenv, troubled)
 	if err != nil {
-		return nil, usageError(err.Error(), "check the variables that begin with OTEL_; OTEL_SDK_DISABLED=true turns traces off")
+		return nil, usageError(err.Error(), "correct or unset the variable; OTEL_SDK_DISABLED=true turns all of OpenTelemetry off")
 	}
-	return traces, nil
+	return t, nil
 }

@@ -2,7 +2,8 @@
 // what the API's client has spent, as collectors of a registry of their own.
 //
 // [Metrics.Handler] serves them while the program runs. As a job is often over
-// before it is scraped, [Metrics.Push] gives them to a Pushgateway at the end.
+// before it is scraped, [Metrics.Push] gives them to a Pushgateway at the end, and
+// [Metrics.Gatherer] to whatever sends them elsewhere.
 package metrics
 
 import (
@@ -177,6 +178,9 @@ func (m *Metrics) Handler() http.Handler {
 	})
 	return mux
 }
+
+// Gatherer gives the metrics as they are at each call.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 
 // Push gives the metrics to the Pushgateway at url, in the group of the job
 // "gcexport" and the shard, whose former metrics they replace.

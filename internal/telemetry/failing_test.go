@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gcexport/gcexport/pkg/export"
+	"github.com/gcexport/gcexport/pkg/genesys"
 	"github.com/gcexport/gcexport/pkg/interval"
 	"github.com/gcexport/gcexport/pkg/record"
 )
@@ -20,7 +21,9 @@ type failing struct {
 // Pages implements export.Source.
 func (f failing) Pages(ctx context.Context, iv interval.Interval) iter.Seq2[*record.Page, error] {
 	if iv.Start.Equal(f.at) {
-		return func(yield func(*record.Page, error) bool) { yield(nil, errors.New("no such luck")) }
+		return func(yield func(*record.Page, error) bool) {
+			yield(nil, &genesys.PageError{Interval: iv, JobID: "1", Err: errors.New(canary)})
+		}
 	}
 	return f.Source.Pages(ctx, iv)
 }

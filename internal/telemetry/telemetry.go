@@ -1,213 +1,177 @@
-// Package telemetry traces an export: a span for the run, one for each chunk, and one
-// for each attempt of a request, sent as OpenTelemetry's environment variables say
+// Package telemetry tells an OpenTelemetry collector how an export goes: traces, with a
+// span for the run, one for each chunk, and one for each attempt of a request; and the
+// program's metrics. Both are sent by OTLP over HTTP, as OpenTelemetry's environment
+// variables say
 // (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables).
 //
-// A span holds intervals, counts, kinds and ids of requests: nothing of a conversation,
-// no URL, no secret.
+// What is sent are intervals, counts, kinds and ids of requests: nothing of a
+// conversation, no URL, no secret, and no text of an error, which may quote any of them.
 package telemetry
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"net"
 	"net/url"
-	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
+	"github.com/oklog/ulid/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	bridge "go.opentelemetry.io/contrib/bridges/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gcexport/gcexport/pkg/export"
-	"github.com/gcexport/gcexport/pkg/genesys"
-	"github.com/gcexport/gcexport/pkg/interval"
-	"github.com/gcexport/gcexport/pkg/record"
 )
 
 // farewell bounds the sending of what is left at the end.
 const farewell = 2 * time.Second
 
-// A Trace is that of one export. A nil Trace traces nothing. It is safe for concurrent
-// use, and is an [export.Observer].
-type Trace struct {
-	provider *sdk.TracerProvider
-	tracer   trace.Tracer
-	root     trace.Span
-
-	mu     sync.Mutex
-	chunks map[interval.Interval]trace.Span // that have begun and not ended
+// A Run is what is told of a run with all that is sent.
+type Run struct {
+	Version, Mode string
+	Shard         export.Shard
 }
 
-// Asked reports whether the environment names an endpoint for traces, and does not
-// turn them off. lookup is os.LookupEnv.
-func Asked(lookup func(string) (string, bool)) bool {
-	value := func(name string) string { v, _ := lookup(name); return v }
-	return value("OTEL_SDK_DISABLED") != "true" && value("OTEL_TRACES_EXPORTER") != "none" &&
-		(value("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || value("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != "")
+// A Telemetry is that of one run. A nil one sends nothing. It is safe for concurrent use.
+type Telemetry struct {
+	resource *resource.Resource
+	trace    *Trace // nil if no traces are asked for
+	measured bool   // metrics are asked for
+	metrics  *metric.MeterProvider
 }
 
-// Open begins a trace, over HTTP. The caller closes it. troubled is told, from any
-// goroutine, when spans cannot be sent; that changes nothing else.
-func Open(ctx context.Context, version, mode string, shard export.Shard, troubled func(error)) (*Trace, error) {
+// Open begins to send what lookup, which is os.LookupEnv, asks for; it gives nil if that
+// is nothing. An error names the variable that is wrong, and quotes none. The caller
+// closes the metrics and the trace.
+//
+// troubled is told, from any goroutine and at any time, of what cannot be sent, in words
+// that quote nothing either; that changes nothing else. It replaces, for the whole
+// process, what the library would print by itself: it quotes endpoints and headers.
+func Open(ctx context.Context, run Run, lookup func(string) (string, bool), troubled func(error)) (*Telemetry, error) {
+	traces, err := asked(lookup, "TRACES")
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := asked(lookup, "METRICS")
+	if err != nil || !traces && !metrics {
+		return nil, err
+	}
+	otel.SetLogger(logr.Discard())
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { troubled(withoutDetails(err)) }))
+	t := &Telemetry{measured: metrics}
+	if t.resource, err = describe(ctx, run); err != nil {
+		troubled(errors.New("OTEL_RESOURCE_ATTRIBUTES is not a list of key=value pairs"))
+	}
+	if !traces {
+		return t, nil
+	}
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: false}))
 	if err != nil {
-		return nil, fmt.Errorf("open traces: %w", withoutURL(err))
+		return nil, fmt.Errorf("open traces: %w", withoutDetails(err))
 	}
-	name := resource.NewSchemaless(attribute.String("service.name", "gcexport"), attribute.String("service.version", version))
-	described, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK())
-	if err == nil {
-		described, err = resource.Merge(name, described)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open traces: %w", err)
-	}
-	// The one handler of the library, which would else write to stderr, URL and all.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { troubled(withoutURL(err)) }))
-	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(described))
-	t := &Trace{provider: provider, tracer: provider.Tracer("github.com/gcexport/gcexport"), chunks: map[interval.Interval]trace.Span{}}
-	_, t.root = t.tracer.Start(ctx, "export", trace.WithAttributes(
-		attribute.String("gcexport.mode", mode), attribute.String("gcexport.shard", shard.String())))
+	t.trace = newTrace(ctx, run, sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(t.resource)))
 	return t, nil
 }
 
-// Close ends the trace with the program's exit code, and sends what is left of it, for
-// 2 seconds at most.
-func (t *Trace) Close(ctx context.Context, code int) {
+// describe says who sends. What the environment says goes before; an error says that it
+// was not understood in part.
+func describe(ctx context.Context, run Run) (*resource.Resource, error) {
+	ours := resource.NewSchemaless(attribute.String("service.name", "gcexport"), attribute.String("service.version", run.Version),
+		attribute.String("service.instance.id", ulid.Make().String()), attribute.String("gcexport.shard", run.Shard.String()))
+	environment, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK())
+	merged, conflict := resource.Merge(ours, environment)
+	return merged, errors.Join(err, conflict)
+}
+
+// asked reports whether the environment names an endpoint for a signal, and does not
+// turn it off. An endpoint that cannot work is an error.
+func asked(lookup func(string) (string, bool), signal string) (bool, error) {
+	value := func(name string) string { v, _ := lookup(name); return v }
+	if value("OTEL_SDK_DISABLED") == "true" || value("OTEL_"+signal+"_EXPORTER") == "none" {
+		return false, nil
+	}
+	first := func(what string) (name, v string) {
+		for _, name := range []string{"OTEL_EXPORTER_OTLP_" + signal + "_" + what, "OTEL_EXPORTER_OTLP_" + what} {
+			if v := value(name); v != "" {
+				return name, v
+			}
+		}
+		return "", ""
+	}
+	name, endpoint := first("ENDPOINT")
+	if endpoint == "" {
+		return false, nil
+	}
+	if u, err := url.Parse(endpoint); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return false, fmt.Errorf("%s is not a URL such as http://collector:4318", name)
+	}
+	if name, protocol := first("PROTOCOL"); protocol != "" && protocol != "http/protobuf" && protocol != "http/json" {
+		return false, fmt.Errorf("%s is neither http/protobuf nor http/json, and nothing else is spoken here; collectors take them at port 4318", name)
+	}
+	return true, nil
+}
+
+// Traces gives the trace of the run; nil if none is asked for. The caller closes it.
+func (t *Telemetry) Traces() *Trace {
 	if t == nil {
+		return nil
+	}
+	return t.trace
+}
+
+// Measures reports whether metrics are asked for.
+func (t *Telemetry) Measures() bool { return t != nil && t.measured }
+
+// Measure sends the metrics of a gatherer from now on: each minute, or as often as
+// OTEL_METRIC_EXPORT_INTERVAL says, and at the end. Metrics keep their names of
+// Prometheus.
+func (t *Telemetry) Measure(ctx context.Context, from prometheus.Gatherer) error {
+	if !t.Measures() {
+		return nil
+	}
+	exporter, err := otlpmetrichttp.New(ctx, otlpmetrichttp.WithRetry(otlpmetrichttp.RetryConfig{Enabled: false}))
+	if err != nil {
+		return fmt.Errorf("open metrics: %w", withoutDetails(err))
+	}
+	reader := metric.NewPeriodicReader(exporter, metric.WithProducer(bridge.NewMetricProducer(bridge.WithGatherer(from))))
+	t.metrics = metric.NewMeterProvider(metric.WithReader(reader), metric.WithResource(t.resource))
+	return nil
+}
+
+// CloseMetrics sends the metrics as they are at the end, for 2 seconds at most.
+func (t *Telemetry) CloseMetrics(ctx context.Context) {
+	if t == nil || t.metrics == nil {
 		return
 	}
-	t.mu.Lock()
-	for iv, span := range t.chunks {
-		span.SetAttributes(attribute.String("gcexport.result", "stopped"))
-		span.End()
-		delete(t.chunks, iv)
-	}
-	t.mu.Unlock()
-	t.root.SetAttributes(attribute.Int("gcexport.exit_code", code))
-	if code != 0 {
-		t.root.SetStatus(codes.Error, fmt.Sprintf("exit code %d", code))
-	}
-	t.root.End()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	if err := t.provider.Shutdown(ctx); err != nil {
+	if err := t.metrics.Shutdown(ctx); err != nil {
 		otel.Handle(err)
 	}
 }
 
-// Observe implements [export.Observer].
-func (t *Trace) Observe(e export.Event) {
-	if t == nil {
-		return
+// withoutDetails leaves of an error what cannot quote the endpoint, its answer, or a
+// header: the text of the library's own errors may.
+func withoutDetails(err error) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e // an address and a system call's error
 	}
-	switch e := e.(type) {
-	case export.Planned:
-		t.root.SetAttributes(attribute.String("gcexport.run", e.Run), attribute.Int("gcexport.chunks", e.Todo))
-	case export.ChunkStarted:
-		_, span := t.tracer.Start(trace.ContextWithSpan(context.Background(), t.root), "chunk",
-			trace.WithAttributes(attribute.String("gcexport.chunk", e.Chunk.Interval.String())))
-		t.mu.Lock()
-		t.chunks[e.Chunk.Interval] = span
-		t.mu.Unlock()
-	case export.ChunkDone:
-		result := "done"
-		if e.Elsewhere {
-			result = "elsewhere"
-		}
-		t.end(e.Chunk, result, nil, attribute.Int64("gcexport.records", e.Records), attribute.Int64("gcexport.bytes", e.Bytes))
-	case export.ChunkPostponed:
-		t.end(e.Chunk, "postponed", nil)
-	case export.ChunkFailed:
-		t.end(e.Chunk, "failed", e.Err)
+	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
+		return errors.New("the collector does not answer in time")
 	}
-}
-
-// end ends the span of a chunk.
-func (t *Trace) end(c export.Chunk, result string, err error, more ...attribute.KeyValue) {
-	t.mu.Lock()
-	span := t.chunks[c.Interval]
-	delete(t.chunks, c.Interval)
-	t.mu.Unlock()
-	if span == nil {
-		return
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return errors.New("the collector is no web server that can be spoken to")
 	}
-	span.SetAttributes(append(more, attribute.String("gcexport.result", result))...)
-	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("the collector does not answer in time")
 	}
-	span.End()
-}
-
-// Exchange adds a span for an attempt of a request that has just ended, below that of
-// the chunk for which it was made. It is a [genesys.Config] Observe.
-func (t *Trace) Exchange(ctx context.Context, x genesys.Exchange) {
-	if t == nil {
-		return
-	}
-	if !trace.SpanContextFromContext(ctx).IsValid() {
-		ctx = trace.ContextWithSpan(ctx, t.root)
-	}
-	now := time.Now()
-	attributes := []attribute.KeyValue{
-		attribute.String("gcexport.request", string(x.Kind)), attribute.Int("gcexport.attempt", x.Attempt),
-		attribute.Int64("gcexport.waited_ms", x.Waited.Milliseconds()), attribute.Int64("http.response.body.size", x.Bytes),
-	}
-	if x.Status != 0 {
-		attributes = append(attributes, attribute.Int("http.response.status_code", x.Status))
-	}
-	if x.CorrelationID != "" {
-		attributes = append(attributes, attribute.String("gcexport.correlation_id", x.CorrelationID))
-	}
-	_, span := t.tracer.Start(ctx, "request "+string(x.Kind), trace.WithTimestamp(now.Add(-x.Took)),
-		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
-	if x.Err != "" {
-		span.SetAttributes(attribute.String("error.type", x.Err))
-		span.SetStatus(codes.Error, x.Err)
-	}
-	span.End(trace.WithTimestamp(now))
-}
-
-// Source gives a source whose requests stand below their chunk. It knows its watermark
-// if s does.
-func (t *Trace) Source(s export.Source) export.Source {
-	if t == nil {
-		return s
-	}
-	traced := source{s, t}
-	if w, ok := s.(export.Watermarker); ok {
-		return struct {
-			source
-			export.Watermarker
-		}{traced, w}
-	}
-	return traced
-}
-
-type source struct {
-	export.Source
-	trace *Trace
-}
-
-// Pages implements [export.Source].
-func (s source) Pages(ctx context.Context, iv interval.Interval) iter.Seq2[*record.Page, error] {
-	s.trace.mu.Lock()
-	span := s.trace.chunks[iv]
-	s.trace.mu.Unlock()
-	if span == nil {
-		span = s.trace.root
-	}
-	return s.Source.Pages(trace.ContextWithSpan(ctx, span), iv)
-}
-
-// withoutURL leaves out of an error the URL, which may hold a password.
-func withoutURL(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
-	}
-	return err
+	return errors.New("the collector refuses it, or a variable that begins with OTEL_ is not understood")
 }

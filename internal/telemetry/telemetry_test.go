@@ -3,11 +3,12 @@ package telemetry_test
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"github.com/prometheus/client_golang/prometheus"
+	collectormetrics "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
+	collectortrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"gocloud.dev/blob/memblob"
 	"google.golang.org/protobuf/proto"
@@ -27,14 +32,23 @@ import (
 	"github.com/gcexport/gcexport/pkg/interval"
 )
 
-const secret = "canary-secret"
+const (
+	secret = "canary-secret"
+	canary = "canary-of-what-nobody-may-see"
+)
 
-// A receiver takes traces as a collector does.
+// A receiver takes traces and metrics as a collector does.
 type receiver struct {
-	mu    sync.Mutex
-	raw   []byte
-	spans []*tracepb.Span
-	names map[string]bool // of services
+	mu       sync.Mutex
+	raw      []byte
+	spans    []*tracepb.Span
+	metrics  map[string]*metricspb.Metric // as they came last, by name
+	services map[string]int               // how often each service has sent
+	by       map[string]bool              // the instances of the service
+}
+
+func newReceiver() *receiver {
+	return &receiver{metrics: map[string]*metricspb.Metric{}, services: map[string]int{}, by: map[string]bool{}}
 }
 
 func (c *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -43,22 +57,60 @@ func (c *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, _ = gzip.NewReader(r.Body)
 	}
 	data, _ := io.ReadAll(body)
-	var request collector.ExportTraceServiceRequest
-	if err := proto.Unmarshal(data, &request); err != nil || r.URL.Path != "/v1/traces" {
-		http.Error(w, "no", http.StatusBadRequest)
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.raw = append(c.raw, data...)
-	for _, resource := range request.ResourceSpans {
-		for _, a := range resource.Resource.Attributes {
-			if a.Key == "service.name" {
-				c.names[a.Value.GetStringValue()] = true
+	var err error
+	switch r.URL.Path {
+	case "/v1/traces":
+		err = c.takeTraces(data)
+	case "/v1/metrics":
+		err = c.takeMetrics(data)
+	default:
+		err = errors.New("no such path")
+	}
+	if err != nil {
+		http.Error(w, "no", http.StatusBadRequest)
+	}
+}
+
+func (c *receiver) takeTraces(data []byte) error {
+	var request collectortrace.ExportTraceServiceRequest
+	if err := proto.Unmarshal(data, &request); err != nil {
+		return err
+	}
+	for _, each := range request.ResourceSpans {
+		c.sender(each.Resource)
+		for _, scope := range each.ScopeSpans {
+			c.spans = append(c.spans, scope.Spans...)
+		}
+	}
+	return nil
+}
+
+func (c *receiver) takeMetrics(data []byte) error {
+	var request collectormetrics.ExportMetricsServiceRequest
+	if err := proto.Unmarshal(data, &request); err != nil {
+		return err
+	}
+	for _, each := range request.ResourceMetrics {
+		c.sender(each.Resource)
+		for _, scope := range each.ScopeMetrics {
+			for _, m := range scope.Metrics {
+				c.metrics[m.Name] = m
 			}
 		}
-		for _, scope := range resource.ScopeSpans {
-			c.spans = append(c.spans, scope.Spans...)
+	}
+	return nil
+}
+
+func (c *receiver) sender(r *resourcepb.Resource) {
+	for _, a := range r.Attributes {
+		switch a.Key {
+		case "service.name":
+			c.services[a.Value.GetStringValue()]++
+		case "service.instance.id":
+			c.by[a.Value.GetStringValue()] = true
 		}
 	}
 }
@@ -82,51 +134,72 @@ func attribute(s *tracepb.Span, key string) string {
 	return ""
 }
 
-// run exports three days with traces, of which one fails.
-func run(t *testing.T, troubled func(error)) *genesystest.Server {
+// run exports three days with traces and metrics, of which one fails. It gives the API,
+// and how many records were written.
+func run(t *testing.T, mode string, env map[string]string, troubled func(error)) (*genesystest.Server, int64) {
 	t.Helper()
+	for name, value := range env {
+		t.Setenv(name, value)
+	}
 	start := time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC)
 	server := genesystest.New(genesystest.Options{PerDay: 20, Size: genesystest.SizeSmall, RequestsPerMinute: -1, JobTime: time.Millisecond,
 		ClientSecret: secret, From: start, To: start.AddDate(0, 0, 5)})
 	shard := export.Shard{Count: 1}
-	traces, err := telemetry.Open(t.Context(), "v1", "job", shard, troubled)
+	sent, err := telemetry.Open(t.Context(), telemetry.Run{Version: "v1", Mode: mode, Shard: shard}, os.LookupEnv, troubled)
 	if err != nil {
 		t.Fatal(err)
 	}
+	traces := sent.Traces()
 	client, err := genesys.New(genesys.Config{APIURL: "https://api.test", LoginURL: "https://login.test", ClientID: "demo", ClientSecret: genesys.NewSecret(secret),
 		RequestsPerMinute: 1e5, Transport: server.Transport(), Observe: traces.Exchange})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
+	registry := prometheus.NewRegistry()
+	records := prometheus.NewCounter(prometheus.CounterOpts{Name: "gcexport_records_total", Help: "Conversations."})
+	registry.MustRegister(records)
+	if err := sent.Measure(t.Context(), registry); err != nil {
+		t.Fatal(err)
+	}
 	bucket := memblob.OpenBucket(nil)
 	defer bucket.Close()
-	source := traces.Source(client.Jobs(genesys.JobOptions{Concurrent: 8}))
-	e := export.Exporter{Source: failing{source, start.AddDate(0, 0, 2)}, Bucket: bucket, Mode: "job", Program: "test", Observer: traces}
+	source := traces.Source(client.Queries(genesys.QueryOptions{}))
+	if mode == "job" {
+		source = traces.Source(client.Jobs(genesys.JobOptions{Concurrent: 8}))
+	}
+	e := export.Exporter{Source: failing{source, start.AddDate(0, 0, 2)}, Bucket: bucket, Mode: mode, Program: "test", Observer: traces}
 	plan := export.Plan{Dataset: export.Conversations, Range: interval.Interval{Start: start, End: start.AddDate(0, 0, 3)}, Step: interval.Day, Shard: shard}
-	if s, err := e.Run(t.Context(), plan); err != nil || len(s.Failed) != 1 {
+	s, err := e.Run(t.Context(), plan)
+	if err != nil || len(s.Failed) != 1 {
 		t.Fatalf("%+v, %v", s, err)
 	}
+	records.Add(float64(s.Records))
 	began := time.Now()
+	sent.CloseMetrics(t.Context())
 	traces.Close(t.Context(), 4)
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > 20*time.Second { // four, were the machine not busy
 		t.Errorf("took %v to close", took)
 	}
-	return server
+	return server, s.Records
 }
 
 // The spans of a run: one tree, with the chunks and their requests, and of each what
 // became of it; and nothing that is nobody's business.
 func TestTrace(t *testing.T) {
-	c := &receiver{names: map[string]bool{}}
+	c := newReceiver()
 	web := httptest.NewServer(c)
 	defer web.Close()
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", web.URL)
-	server := run(t, func(err error) { t.Errorf("not sent: %v", err) })
+	server, records := run(t, "job", map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": web.URL}, func(err error) { t.Errorf("not sent: %v", err) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
 
 	root := c.span("export", "gcexport.mode", "job")
-	if root == nil || len(root.ParentSpanId) != 0 || attribute(root, "gcexport.run") == "" || !c.names["gcexport"] {
-		t.Fatalf("root %v, services %v", root, c.names)
+	if root == nil || len(root.ParentSpanId) != 0 || attribute(root, "gcexport.run") == "" || c.services["gcexport"] < 2 || len(c.by) != 1 {
+		t.Fatalf("root %v, services %v of %d instances", root, c.services, len(c.by))
+	}
+	if m := c.metrics["gcexport_records_total"]; m == nil || !m.GetSum().GetIsMonotonic() || m.GetSum().DataPoints[0].GetAsDouble() != float64(records) {
+		t.Errorf("of %d records a collector knows %v", records, m)
 	}
 	for day, result := range []string{"done", "done", "failed"} {
 		start := time.Date(2024, 3, 1+day, 0, 0, 0, 0, time.UTC)
@@ -149,7 +222,7 @@ func TestTrace(t *testing.T) {
 	}
 	want := map[string]bool{"gcexport.attempt": true, "gcexport.bytes": true, "gcexport.chunk": true, "gcexport.chunks": true, "gcexport.correlation_id": true,
 		"gcexport.exit_code": true, "gcexport.mode": true, "gcexport.records": true, "gcexport.request": true, "gcexport.result": true, "gcexport.run": true,
-		"gcexport.shard": true, "gcexport.waited_ms": true, "http.response.body.size": true, "http.response.status_code": true}
+		"gcexport.shard": true, "gcexport.waited_ms": true, "error.type": true, "gcexport.job": true, "http.response.body.size": true, "http.response.status_code": true}
 	if diff := cmp.Diff(want, keys); diff != "" {
 		t.Errorf("attributes, as docs/operations.md has them (-want +got):\n%s", diff)
 	}
@@ -158,13 +231,15 @@ func TestTrace(t *testing.T) {
 			t.Errorf("conversation %s is in a span", conversation.ID)
 		}
 	}
-	if bytes.Contains(c.raw, []byte(secret)) {
-		t.Error("the secret is in a span")
+	for _, private := range []string{secret, canary} {
+		if bytes.Contains(c.raw, []byte(private)) {
+			t.Errorf("%s is in a span", private)
+		}
 	}
 }
 
-// A collector that is away, or never answers, costs an export nothing but two seconds
-// at its end, and one line that does not say where it is.
+// A collector that is away, refuses, or never answers, costs an export nothing but two
+// seconds at its end, and a line that quotes nothing: no address, header or answer.
 func TestNoCollector(t *testing.T) {
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -172,45 +247,95 @@ func TestNoCollector(t *testing.T) {
 	}))
 	defer silent.Close()
 	defer silent.CloseClientConnections()
-	for name, url := range map[string]string{"away": "http://id:canary-password@127.0.0.1:1", "silent": silent.URL} {
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, canary, http.StatusForbidden) }))
+	defer refusing.Close()
+	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	named := strings.Replace(refusing.URL, "://", "://id:"+canary+"@", 1) + "/" + canary
+	for name, row := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"away":       {map[string]string{endpoint: "http://id:" + canary + "@127.0.0.1:1"}, "connection refused"},
+		"silent":     {map[string]string{endpoint: silent.URL}, "does not answer in time"},
+		"refuses":    {map[string]string{endpoint: named}, "the collector refuses it"},
+		"attributes": {map[string]string{endpoint: refusing.URL, "OTEL_RESOURCE_ATTRIBUTES": canary}, "OTEL_RESOURCE_ATTRIBUTES is not"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
-			var mu sync.Mutex
-			var errs []error
-			run(t, func(err error) {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, err)
-			})
-			if err := errors.Join(errs...); err == nil || strings.Contains(err.Error(), "canary") {
-				t.Errorf("said: %v", err)
+			var said notes
+			run(t, "query", row.env, said.add)
+			if text := said.String(); !strings.Contains(text, row.want) || strings.Contains(text, canary) {
+				t.Errorf("said: %s, want: %s", text, row.want)
 			}
 		})
 	}
 }
 
-func TestAsked(t *testing.T) {
+// notes are what a library has said; safe for concurrent use, as it may go on.
+type notes struct {
+	mu  sync.Mutex
+	all []error
+}
+
+func (n *notes) add(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.all = append(n.all, err)
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return fmt.Sprint(errors.Join(n.all...))
+}
+
+// What the environment asks for.
+func TestOpen(t *testing.T) {
+	const url = "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"
 	for _, row := range []struct {
-		env  string
-		want bool
+		env             string
+		traces, metrics bool
+		err             string
 	}{
-		{"", false}, {"OTEL_EXPORTER_OTLP_ENDPOINT=http://x", true}, {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://x", true},
-		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://x OTEL_SDK_DISABLED=true", false}, {"OTEL_EXPORTER_OTLP_ENDPOINT=http://x OTEL_TRACES_EXPORTER=none", false},
+		{"", false, false, ""},
+		{url, true, true, ""},
+		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://127.0.0.1:1", true, false, ""},
+		{"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://127.0.0.1:1", false, true, ""},
+		{url + " OTEL_SDK_DISABLED=true", false, false, ""},
+		{url + " OTEL_TRACES_EXPORTER=none", false, true, ""},
+		{url + " OTEL_METRICS_EXPORTER=none", true, false, ""},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318/" + canary, false, false, "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://%zz" + canary, false, false, "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL"},
+		{url + " OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=" + canary, false, false, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT is not a URL"},
+		{url + " OTEL_EXPORTER_OTLP_PROTOCOL=grpc", false, false, "OTEL_EXPORTER_OTLP_PROTOCOL is neither"},
 	} {
 		env := map[string]string{}
 		for _, v := range strings.Fields(row.env) {
 			name, value, _ := strings.Cut(v, "=")
 			env[name] = value
 		}
-		if got := telemetry.Asked(func(name string) (string, bool) { v, ok := env[name]; return v, ok }); got != row.want {
-			t.Errorf("%s: %t", row.env, got)
+		got, err := telemetry.Open(t.Context(), telemetry.Run{}, func(name string) (string, bool) { v, ok := env[name]; return v, ok }, func(error) {})
+		if got.Measures() != row.metrics || (got.Traces() != nil) != row.traces {
+			t.Errorf("%s: traces %t, metrics %t", row.env, got.Traces() != nil, got.Measures())
 		}
+		if (err == nil) != (row.err == "") || err != nil && (!strings.Contains(err.Error(), row.err) || strings.Contains(err.Error(), canary)) {
+			t.Errorf("%s: %v, want %s", row.env, err, row.err)
+		}
+		got.Traces().Close(t.Context(), 0)
 	}
-	var none *telemetry.Trace
-	none.Observe(export.Planned{})
-	none.Exchange(context.Background(), genesys.Exchange{})
-	none.Close(context.Background(), 0)
-	if none.Source(nil) != nil {
+}
+
+// Nothing asked for is nothing sent.
+func TestNothing(t *testing.T) {
+	var none *telemetry.Telemetry
+	if err := none.Measure(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	none.CloseMetrics(t.Context())
+	trace := none.Traces()
+	trace.Observe(export.Planned{})
+	trace.Exchange(t.Context(), genesys.Exchange{})
+	trace.Close(t.Context(), 0)
+	if trace.Source(nil) != nil {
 		t.Error("no trace changes the source")
 	}
 }
