@@ -106,8 +106,19 @@ func (p *Process) bucketArg(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// runExport is the export command.
-func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL string) (err error) {
+// runExport is the export command. However it ends, the end is told.
+func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL string) error {
+	end := &ending{}
+	err := p.exportInto(ctx, f, bucketURL, end)
+	if perr := end.print(p.Stdout, f.output.value, err); perr != nil && err == nil {
+		err = fmt.Errorf("print the result: %w", perr)
+	}
+	end.leave(f.lastWords, err)
+	return err
+}
+
+// exportInto exports into a bucket, and notes how that went.
+func (p *Process) exportInto(ctx context.Context, f *exportFlags, bucketURL string, end *ending) (err error) {
 	plan, err := f.plan.plan(p, time.Now())
 	if err != nil {
 		return err
@@ -134,11 +145,8 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 	if err != nil {
 		return err
 	}
-	summary := export.Summary{Plan: plan}
-	defer func() {
-		watch.close(ctx, codeOf(err))
-		sayLastWords(f.lastWords, &summary, err)
-	}()
+	end.summary.Plan = plan
+	defer func() { watch.close(ctx, codeOf(err)) }()
 	bucket, err := openStore(ctx, bucketURL, f.workers.value, f.api.stall.Duration, out.log)
 	if err != nil {
 		return err
@@ -162,17 +170,14 @@ func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL strin
 		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s.Records) },
 	}
 	out.begin(plan, bucket.Name, api.Usage().PerMinute)
-	summary, err = exporter.Run(ctx, plan)
+	end.bucket = bucket.Name
+	end.summary, err = exporter.Run(ctx, plan)
 	out.close()
-	if summary.Run != "" {
-		if perr := printSummary(p.Stdout, f.output.value, bucket.Name, &summary); perr != nil && err == nil {
-			err = fmt.Errorf("print the result: %w", perr)
-		}
-	}
+	summary := &end.summary
 	if err == nil && !summary.Complete() {
-		err = incomplete(&summary)
+		err = incomplete(summary)
 	}
-	if n := diverted(&summary); err == nil && n > 0 && f.strict {
+	if n := diverted(summary); err == nil && n > 0 && f.strict {
 		err = &failure{code: exitIncomplete, message: fmt.Sprintf("%d conversations were put aside, and --fail-on-diverted is given", n),
 			hint: "they are exported, in the sibling folders that the manifests name", topic: topicDiverted}
 	}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -14,14 +13,7 @@ import (
 	"github.com/gcexport/gcexport/pkg/export"
 )
 
-// printSummary writes the result of an export to stdout.
-func printSummary(w io.Writer, form, bucket string, s *export.Summary) error {
-	if form == "json" {
-		return json.NewEncoder(w).Encode(s)
-	}
-	return printText(w, bucket, s)
-}
-
+// printText writes the result of an export for people.
 func printText(w io.Writer, bucket string, s *export.Summary) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(tw, name+"\t"+format+"\n", args...) }

@@ -83,6 +83,9 @@ template:
             value: /var/run/secrets/gcexport/client-id
           - name: GENESYSCLOUD_OAUTHCLIENT_SECRET_FILE
             value: /var/run/secrets/gcexport/client-secret
+          # How it ended, as the last line of the log.
+          - name: GCEXPORT_OUTPUT
+            value: json
           {{- if gt (int .Values.shards) 1 }}
           - name: GCEXPORT_SHARDS
             value: {{ .Values.shards | quote }}
