@@ -167,9 +167,9 @@ func (p *Process) exportInto(ctx context.Context, f *exportFlags, bucketURL stri
 		RecordFormat: export.RecordFormat(f.record.value), MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
 		URI:   bucket.URI,
 		Fatal: refusedByStore, Observer: observers{out, watch, traces}, Logger: out.log,
-		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s.Records) },
+		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s) },
 	}
-	out.begin(plan, bucket.Name, api.Usage().PerMinute)
+	out.begin(plan, bucket.Name, api.Usage)
 	end.bucket = bucket.Name
 	end.summary, err = exporter.Run(ctx, plan)
 	out.close()

@@ -71,26 +71,6 @@ func TestIncomplete(t *testing.T) {
 	}
 }
 
-func TestTally(t *testing.T) {
-	now := time.Now()
-	for _, row := range []struct {
-		tally tally
-		eta   time.Duration
-	}{
-		{tally{began: now, chunks: 10}, 0},
-		{tally{began: now.Add(-time.Minute), chunks: 10, done: 1}, 9 * time.Minute},
-		{tally{began: now.Add(-time.Minute), chunks: 4, done: 1, failed: 1}, time.Minute},
-		{tally{began: now.Add(-time.Minute), chunks: 4, done: 4}, 0},
-	} {
-		if got := row.tally.eta(now); got != row.eta {
-			t.Errorf("eta of %+v = %v, want %v", row.tally, got, row.eta)
-		}
-	}
-	if got := (tally{began: now.Add(-2 * time.Minute), requests: 600}).perMinute(now); got != 300 {
-		t.Errorf("perMinute = %v", got)
-	}
-}
-
 func TestCredentials(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {

@@ -20,10 +20,10 @@ type logFlags struct {
 func (f *logFlags) add(fs *pflag.FlagSet) {
 	f.level = choiceValue{"info", []string{"debug", "info", "warn", "error"}}
 	f.format = choiceValue{"auto", []string{"auto", "text", "json"}}
-	f.progress = choiceValue{"auto", []string{"auto", "bar", "log", "none"}}
+	f.progress = choiceValue{"auto", []string{"auto", "bar", "chunks", "log", "none"}}
 	fs.Var(&f.level, "log-level", "debug, info, warn or error")
 	fs.Var(&f.format, "log-format", "text, json, or auto: text on a terminal, json elsewhere")
-	fs.Var(&f.progress, "progress", "bar, log, none, or auto: a bar on a terminal, log lines elsewhere")
+	fs.Var(&f.progress, "progress", "bar; chunks, a bar and a line for each chunk; log, none; or auto: a bar on a terminal, log lines elsewhere")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "no progress, and of the log only errors")
 }
 

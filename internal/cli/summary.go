@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -31,10 +32,24 @@ func printText(w io.Writer, bucket string, s *export.Summary) error {
 	if u, ok := s.Usage.(*usage); ok {
 		row("requests", "%s", u.requestLine())
 		row("waited", "%s", u.waitLine(s.StoreWait))
+		if u.limited != "" {
+			row("limited by", "%s", u.limited)
+		}
 	}
 	row("took", "%s", s.Finished.Sub(s.Started).Round(time.Millisecond))
 	row("run", "%s", s.Run)
+	if s.Complete() {
+		row("next", "gcexport verify %s", quoted(bucket))
+	}
 	return tw.Flush()
+}
+
+// quoted is an argument as a shell takes it.
+func quoted(s string) string {
+	if strings.ContainsAny(s, " &?*'\"$;()<>|\\`") {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
 }
 
 func chunkLine(s *export.Summary) string {

@@ -231,7 +231,7 @@ type verifyProgress struct {
 func newVerifyProgress(out *display) *verifyProgress {
 	v := &verifyProgress{out: out, stop: make(chan struct{})}
 	switch out.kind {
-	case "bar":
+	case "bar", "chunks":
 		v.bar = out.bars.AddBar(0, mpb.BarFillerClearOnComplete(),
 			mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return v.text() })))
 	case "log":
