@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"bytes"
-	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -28,7 +27,8 @@ type cluster struct {
 	t       *testing.T
 	spec    batchv1.JobSpec
 	program string
-	bucket  string
+	place   place
+	kills   bool // the first pod of each index
 	url     string
 	secrets string
 
@@ -37,33 +37,58 @@ type cluster struct {
 }
 
 // TestIndexedJob has pods killed and evicted at random instants. The job ends as
-// complete, its pods have divided the work and lost or doubled none of it.
+// complete, its pods have divided the work and lost or doubled none of it; and those
+// that were evicted, not killed, have left no job and no upload open.
 func TestIndexedJob(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "kubernetes/indexed-job.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	c := &cluster{t: t, spec: decode(t, string(text)).spec(t), program: filepath.Join(dir, "gcexport"),
-		bucket: filepath.Join(dir, "bucket"), secrets: filepath.Join(dir, "secrets"), ends: map[string]int{}}
-	build := exec.Command("go", "build", "-tags=grpcnotrace,disable_grpc_modules", "-o", c.program, "./cmd/gcexport")
+	program := buildProgram(t)
+	for _, row := range []struct {
+		store string
+		kills bool
+		lend  func(t *testing.T) place
+	}{{"directory", true, directory}, {"S3", true, lendS3}, {"S3, evictions alone", false, lendS3}} {
+		t.Run(row.store, func(t *testing.T) {
+			c := &cluster{t: t, spec: decode(t, string(text)).spec(t), program: program, secrets: writeSecrets(t), kills: row.kills, place: row.lend(t), ends: map[string]int{}}
+			c.run()
+		})
+	}
+}
+
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "gcexport")
+	build := exec.Command("go", "build", "-tags=grpcnotrace,disable_grpc_modules", "-o", program, "./cmd/gcexport")
 	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return program
+}
+
+func writeSecrets(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
 	for _, name := range []string{"client-id", "client-secret"} {
-		if err := errors.Join(os.MkdirAll(c.secrets, 0o700), os.WriteFile(filepath.Join(c.secrets, name), []byte("demo\n"), 0o400)); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("demo\n"), 0o400); err != nil {
 			t.Fatal(err)
 		}
 	}
-	today := time.Now().UTC().Truncate(24 * time.Hour)
+	return dir
+}
+
+// run runs the job to its end, and looks at what it leaves.
+func (c *cluster) run() {
+	t, today := c.t, time.Now().UTC().Truncate(24*time.Hour)
 	server := genesystest.New(genesystest.Options{From: today.AddDate(0, 0, -20), To: today, PerDay: 400, Size: genesystest.SizeSmall,
 		RequestsPerMinute: -1, Latency: 30 * time.Millisecond, Watermark: today, Gzip: true})
 	url, stop, err := server.Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = stop() })
+	defer func() { _ = stop() }()
 	c.url = url
 	start := today.AddDate(0, 0, -13)
 
@@ -75,10 +100,11 @@ func TestIndexedJob(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	if c.ends["complete"] != int(*c.spec.Completions) || c.ends["killed"] == 0 || c.ends["evicted"] == 0 {
+	if c.ends["complete"] != int(*c.spec.Completions) || (c.ends["killed"] > 0) != c.kills || c.ends["evicted"] == 0 {
 		t.Errorf("pods ended as %v", c.ends)
 	}
-	verify := exec.Command(c.program, "verify", c.bucket, "--start", start.Format(time.DateOnly), "--end", "yesterday", "--output", "json")
+	verify := exec.Command(c.program, "verify", c.place.url, "--start", start.Format(time.DateOnly), "--end", "yesterday", "--output", "json")
+	verify.Env = append(os.Environ(), c.place.env...)
 	out, err := verify.Output()
 	if err != nil {
 		t.Fatalf("verify: %v\n%s", err, out)
@@ -87,6 +113,35 @@ func TestIndexedJob(t *testing.T) {
 	if !strings.Contains(string(out), `"records":`+want) && !strings.Contains(string(out), `"records": `+want) {
 		t.Errorf("verify does not find %s records: %s", want, out)
 	}
+	if c.kills {
+		return // jobs expire by themselves, and a lifecycle rule removes uploads
+	}
+	if left := orphans(server); len(left) > 0 {
+		t.Errorf("jobs are left that nobody has read: %v", left)
+	}
+	if c.place.uploads == nil {
+		return
+	}
+	if got := c.place.uploads(); got != "uploads 0" {
+		t.Errorf("the store says: %s", got)
+	}
+}
+
+// orphans are the jobs that are there and were never read. Those that were expire by
+// themselves.
+func orphans(server *genesystest.Server) (left []string) {
+	read := map[string]bool{}
+	for _, r := range server.Requests() {
+		if r.Kind == genesystest.Page && r.Status == 200 {
+			read[r.Job] = true
+		}
+	}
+	for _, id := range server.OpenJobs() {
+		if !read[id] {
+			left = append(left, id)
+		}
+	}
+	return left
 }
 
 // index brings one index to its completion, pod by pod.
@@ -94,10 +149,10 @@ func (c *cluster) index(index int, start time.Time) {
 	for tries := 0; ; {
 		// The first pod loses its machine, the second one is evicted.
 		var signal syscall.Signal
-		switch c.lives(index) {
-		case 0:
+		switch lives := c.lives(index); {
+		case lives == 0 && c.kills:
 			signal = syscall.SIGKILL
-		case 1:
+		case lives <= 1:
 			signal = syscall.SIGTERM
 		}
 		code, stderr := c.pod(index, start, signal)
@@ -151,14 +206,14 @@ func (c *cluster) pod(index int, start time.Time, signal syscall.Signal) (code i
 	for _, a := range container.Args {
 		switch {
 		case strings.HasPrefix(a, "s3://"):
-			a = c.bucket
+			a = c.place.url
 		case strings.HasPrefix(a, "--start="):
 			a = "--start=" + start.Format(time.DateOnly)
 		}
 		args = append(args, a)
 	}
 	cmd := exec.Command(c.program, args...)
-	cmd.Env = append(c.environment(container), "JOB_COMPLETION_INDEX="+strconv.Itoa(index),
+	cmd.Env = append(append(c.environment(container), c.place.env...), "JOB_COMPLETION_INDEX="+strconv.Itoa(index),
 		"GCEXPORT_API_URL="+c.url, "GCEXPORT_LOGIN_URL="+c.url, "GCEXPORT_PAGE_SIZE=20", "GCEXPORT_JOBS=8", "GCEXPORT_RATE=100000")
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

@@ -14,10 +14,11 @@ import (
 
 // TestServe is no test: it lends an S3 store to a test of another module, which
 // need not build one then. It says where the bucket is, copies all objects to
-// each directory that it reads from stdin, and ends with stdin.
+// each directory that it reads from stdin, counts the open uploads where it reads
+// "uploads" there, and ends with stdin.
 func TestServe(t *testing.T) {
 	if os.Getenv("GCEXPORT_TEST_SERVE") != "s3" {
-		t.Skip("runs for test/warehouses only")
+		t.Skip("runs for test/warehouses and test/deploy only")
 	}
 	s := stores.S3(t)
 	fmt.Printf("serving %s\n", s.URL)
@@ -27,6 +28,14 @@ func TestServe(t *testing.T) {
 	fmt.Println("ready")
 	st := s.Open(t, store.Options{})
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		if lines.Text() == "uploads" {
+			open, err := s.Raw.Unfinished(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Println("uploads", len(open))
+			continue
+		}
 		names, err := s.Raw.Objects(t.Context())
 		if err != nil {
 			t.Fatal(err)
