@@ -18,6 +18,7 @@ type exportFlags struct {
 	workers   intRange
 	gzipLevel intRange
 	record    choiceValue
+	partition choiceValue
 	maxRecord sizeValue
 	strict    bool // --fail-on-diverted
 	api       apiFlags
@@ -32,6 +33,7 @@ func newExport(p *Process) *cobra.Command {
 		workers:   intRange{export.DefaultWorkers, 1, 256},
 		gzipLevel: intRange{jsonl.DefaultLevel, 1, 9},
 		record:    choiceValue{string(export.RecordRaw), []string{string(export.RecordRaw), string(export.RecordEnvelope)}},
+		partition: choiceValue{string(export.PartitionDay), []string{string(export.PartitionDay), string(export.PartitionExportDay)}},
 		maxRecord: sizeValue{export.DefaultMaxRecord},
 		output:    choiceValue{"text", []string{"text", "json"}},
 	}
@@ -70,6 +72,7 @@ from the same names with _2, or _2_FILE. Every flag can be given as ` + envPrefi
 	f.api.add(fs)
 	fs.Var(&f.gzipLevel, "gzip-level", "1 (fast) to 9 (small)")
 	fs.Var(&f.record, "record", "what a line is: raw, the API's object; envelope, fixed columns with that object in one")
+	fs.Var(&f.partition, "partition", "what dt= in names is: day, that of the chunk; export-day, that of writing, with names that only grow, for loaders that go by names")
 	fs.Var(&f.maxRecord, "max-record", "put longer records aside, into conversations_oversize; 0 means no bound")
 	fs.BoolVar(&f.strict, "fail-on-diverted", false, "exit with 4 if records were put aside")
 	fs.VarP(&f.output, "output", "o", "form of the result on stdout: text or json")
@@ -164,7 +167,7 @@ func (p *Process) exportInto(ctx context.Context, f *exportFlags, bucketURL stri
 		Source: source, Bucket: bucket.Bucket, Object: bucket.Object,
 		Mode: f.api.mode.value, Program: name + " " + version,
 		Workers: f.workers.value, Ahead: f.api.ahead(limits), GzipLevel: f.gzipLevel.value,
-		RecordFormat: export.RecordFormat(f.record.value), MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
+		RecordFormat: export.RecordFormat(f.record.value), Partition: export.Partition(f.partition.value), MaxRecord: cmp.Or(f.maxRecord.bytes, -1),
 		URI:   bucket.URI,
 		Fatal: refusedByStore, Observer: observers{out, watch, traces}, Logger: out.log,
 		Usage: func(s *export.Summary) any { return newUsage(api.Usage(), s) },

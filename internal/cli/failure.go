@@ -85,6 +85,7 @@ func explain(err error) *failure {
 		api         *genesys.Error
 		overlap     *export.OverlapError
 		format      *export.RecordFormatError
+		partition   *export.PartitionError
 		conn        *genesys.ConnError
 		stray       *export.StrayError
 	)
@@ -98,6 +99,9 @@ func explain(err error) *failure {
 		return &failure{code: exitUsage, message: overlap.Error(), topic: topicOpenChunk, hint: fmt.Sprintf(
 			"finish that chunk first with --start %s --end %s and its own length as --chunk, or export to another prefix",
 			rfc3339(overlap.Open.Start), rfc3339(overlap.Open.End))}
+	case errors.As(err, &partition):
+		return &failure{code: exitUsage, message: partition.Error(), topic: topicPartition,
+			hint: fmt.Sprintf("loaders want names of one kind: go on with --partition %s, or export to another prefix", partition.Have)}
 	case errors.As(err, &format):
 		return &failure{code: exitUsage, message: format.Error(), topic: topicFormat,
 			hint: fmt.Sprintf("loaders want records of one kind: go on with --record %s, or export to another prefix", format.Have)}

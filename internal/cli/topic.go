@@ -11,6 +11,7 @@ const (
 	topicUsage       topic = "usage"
 	topicOpenChunk   topic = "open-chunk"
 	topicFormat      topic = "record-format"
+	topicPartition   topic = "partition"
 	topicOverwrites  topic = "overwrites"
 	topicRefused     topic = "api-refused"
 	topicPermission  topic = "api-permission"

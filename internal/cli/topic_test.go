@@ -77,6 +77,7 @@ func TestTopics(t *testing.T) {
 		{usageError("no", "so"), topicUsage},
 		{&export.OverlapError{}, topicOpenChunk},
 		{&export.RecordFormatError{}, topicFormat},
+		{&export.PartitionError{}, topicPartition},
 		{export.ErrOverwrites, topicOverwrites},
 		{&genesys.Error{Status: 401}, topicRefused},
 		{&genesys.Error{Status: 403}, topicPermission},

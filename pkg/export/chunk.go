@@ -1,6 +1,7 @@
 package export
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -8,8 +9,6 @@ import (
 	"io"
 	"iter"
 	"time"
-
-	"gocloud.dev/blob"
 
 	"github.com/gcexport/gcexport/internal/jsonl"
 	"github.com/gcexport/gcexport/internal/object"
@@ -124,8 +123,8 @@ func (r *run) newFilling(c Chunk) *filling {
 // left: their records are done.
 func (f *filling) recover(ctx context.Context) error {
 	for _, l := range f.layout.family() {
-		var found []*blob.ListObject
-		if err := list(ctx, f.Bucket, l.PartPrefix(f.chunk.Interval, 0), func(o *blob.ListObject) { found = append(found, o) }); err != nil {
+		found, err := f.partsOf(ctx, l, f.chunk.Interval)
+		if err != nil {
 			return err
 		}
 		for i, o := range found {
@@ -220,21 +219,63 @@ func (f *filling) ready(ctx context.Context) error {
 
 // writePart writes one part, beginning with the piece at hand.
 func (f *filling) writePart(ctx context.Context, piece *[]byte) error {
-	key := f.layout.Part(f.chunk.Interval, 0, f.manifest.countOf(f.layout))
-	sum := newDigest()
 	began, read := time.Now(), f.reading
-	err := object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {
-		return f.stream(ctx, io.MultiWriter(w, sum), piece)
-	})
+	key, sum, err := f.streamPart(ctx, piece)
 	f.stored(time.Since(began) - (f.reading - read))
 	if err != nil {
 		return err // names the key, unless it is the source's
 	}
 	stats := f.part.Stats()
 	f.part = jsonl.Part{}
-	f.manifest.add(f.layout.Dataset, partOf(key, stats, sum.hex()), nil)
+	f.manifest.add(f.layout.Dataset, partOf(key, stats, sum), nil)
 	f.observe(PartWritten{Chunk: f.chunk, Key: key, Records: stats.Records, RawBytes: stats.RawBytes, Bytes: stats.Bytes})
 	return nil
+}
+
+// streamPart has the part written while it is made, under the name that its number
+// gives it; or, where names depend on when it is whole, after that. It gives the name
+// and the MD5.
+func (f *filling) streamPart(ctx context.Context, piece *[]byte) (key, md5 string, err error) {
+	if f.orders != nil {
+		var whole bytes.Buffer
+		if err := f.stream(ctx, &whole, piece); err != nil {
+			return "", "", err
+		}
+		return f.commit(ctx, f.layout, whole.Bytes())
+	}
+	key = f.layout.Part(f.chunk.Interval, 0, f.manifest.countOf(f.layout))
+	sum := newDigest()
+	err = object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {
+		return f.stream(ctx, io.MultiWriter(w, sum), piece)
+	})
+	return key, sum.hex(), err
+}
+
+// commit writes a whole part of the dataset or of a sibling under the name that it has
+// by its number, or by its place in the order of parts. It gives the name and the MD5.
+func (f *filling) commit(ctx context.Context, l Layout, pieces ...[]byte) (key, md5 string, err error) {
+	sum := newDigest()
+	for _, piece := range pieces {
+		_, _ = sum.Write(piece) // never fails
+	}
+	write := func(key string) error {
+		return object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {
+			for _, piece := range pieces {
+				if _, err := w.Write(piece); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	part := f.manifest.countOf(l)
+	if o := f.orders[l]; o != nil {
+		key, err = o.commit(ctx, f.chunk.Interval, part, write)
+	} else {
+		key = l.Part(f.chunk.Interval, 0, part)
+		err = write(key)
+	}
+	return key, sum.hex(), err
 }
 
 // stream writes pieces until the part is full or the source has ended.

@@ -22,6 +22,7 @@ type datasetRecord struct {
 	Format       string       `json:"format"`
 	Dataset      string       `json:"dataset"`
 	RecordFormat RecordFormat `json:"record_format"`
+	Partition    Partition    `json:"partition,omitempty"` // PartitionDay if empty
 }
 
 // maxDataset bounds what is read of such a record.
@@ -36,6 +37,17 @@ type RecordFormatError struct {
 
 func (e *RecordFormatError) Error() string {
 	return fmt.Sprintf("the bucket holds records in the format %q already", string(e.Have))
+}
+
+// A PartitionError says that the parts in the bucket have names of another kind than
+// those of the run would have. Nothing was written.
+type PartitionError struct {
+	// Have is the partition of the parts that are there.
+	Have Partition
+}
+
+func (e *PartitionError) Error() string {
+	return fmt.Sprintf("the bucket holds parts by %q already", string(e.Have))
 }
 
 // A datasetError says that the record of a dataset is none.
@@ -57,19 +69,22 @@ func readDataset(ctx context.Context, b *blob.Bucket, l Layout, o *ObjectOptions
 	if d.Format != DatasetFormat || d.RecordFormat != RecordRaw && d.RecordFormat != RecordEnvelope {
 		return nil, &datasetError{l.dataset(), fmt.Sprintf("has format %q and record format %q: this program reads %s", d.Format, string(d.RecordFormat), DatasetFormat)}
 	}
+	if d.Partition = cmp.Or(d.Partition, PartitionDay); d.Partition != PartitionDay && d.Partition != PartitionExportDay {
+		return nil, &datasetError{l.dataset(), fmt.Sprintf("has the partition %q, which this program does not know", string(d.Partition))}
+	}
 	return d, nil
 }
 
-// agree makes sure that the dataset's records have the run's format, if there
-// are any, and reports whether that is on record. A dataset without a record
-// that has objects already is one of raw records.
+// agree makes sure that the dataset's records have the run's format, and its parts the
+// run's names, if there are any, and reports whether that is on record. A dataset
+// without a record that has objects already is one of raw records by day.
 func (r *run) agree(ctx context.Context, inv *Inventory) (recorded bool, err error) {
 	d, err := readDataset(ctx, r.Bucket, r.layout, &r.Object)
 	switch {
 	case gcerrors.Code(err) == gcerrors.NotFound && len(inv.Committed)+len(inv.Open) == 0:
 		return false, nil
 	case gcerrors.Code(err) == gcerrors.NotFound:
-		d = &datasetRecord{RecordFormat: RecordRaw}
+		d = &datasetRecord{RecordFormat: RecordRaw, Partition: PartitionDay}
 	case err != nil:
 		return false, fmt.Errorf("read what the bucket holds: %w", err)
 	default:
@@ -77,6 +92,9 @@ func (r *run) agree(ctx context.Context, inv *Inventory) (recorded bool, err err
 	}
 	if d.RecordFormat != r.RecordFormat {
 		return recorded, &RecordFormatError{Have: d.RecordFormat}
+	}
+	if d.Partition != r.Partition {
+		return recorded, &PartitionError{Have: d.Partition}
 	}
 	return recorded, nil
 }
@@ -90,7 +108,7 @@ var ErrOverwrites = errors.New("the bucket ignores the condition that an object 
 // another process has done so meanwhile, it must be the same. Then it tries to do
 // so again: what refuses that will refuse to replace a part.
 func (r *run) claim(ctx context.Context) error {
-	data, err := json.MarshalIndent(datasetRecord{DatasetFormat, r.plan.Dataset, r.RecordFormat}, "", "  ")
+	data, err := json.MarshalIndent(r.datasetRecord(), "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the record of the dataset: %w", err)
 	}
@@ -112,6 +130,16 @@ func (r *run) claim(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("see whether the bucket keeps what it has: %w", err)
+}
+
+// datasetRecord is the record of what this run writes. That of parts by day has no
+// member for it, as it had none before there was another kind.
+func (r *run) datasetRecord() datasetRecord {
+	d := datasetRecord{Format: DatasetFormat, Dataset: r.plan.Dataset, RecordFormat: r.RecordFormat}
+	if r.Partition != PartitionDay {
+		d.Partition = r.Partition
+	}
+	return d
 }
 
 // formatOf gives the format that a manifest names.

@@ -3,10 +3,8 @@ package export
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/gcexport/gcexport/internal/jsonl"
-	"github.com/gcexport/gcexport/internal/object"
 	"github.com/gcexport/gcexport/pkg/record"
 )
 
@@ -107,22 +105,12 @@ func (f *filling) writeDiverted(ctx context.Context, least int64) error {
 // writeDiversion writes one part of a sibling. The name is claimed as that of
 // any part is: whoever finds it taken begins the chunk anew.
 func (f *filling) writeDiversion(ctx context.Context, d *diversion) error {
-	key := d.layout.Part(f.chunk.Interval, 0, f.manifest.countOf(d.layout))
-	sum := newDigest()
-	err := object.Write(ctx, f.Bucket, key, &f.Object, func(w io.Writer) error {
-		w = io.MultiWriter(w, sum)
-		for _, piece := range append(d.pieces, d.part.End()) {
-			if _, err := w.Write(piece); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	key, sum, err := f.commit(ctx, d.layout, append(d.pieces, d.part.End())...)
 	if err != nil {
 		return err
 	}
 	stats := d.part.Stats()
-	f.manifest.add(d.layout.Dataset, partOf(key, stats, sum.hex()), d.why)
+	f.manifest.add(d.layout.Dataset, partOf(key, stats, sum), d.why)
 	f.log.WarnContext(ctx, "records that loaders would refuse are put aside", "chunk", f.chunk.Interval, "key", key, "records", stats.Records)
 	f.observe(PartWritten{Chunk: f.chunk, Key: key, Records: stats.Records, RawBytes: stats.RawBytes, Bytes: stats.Bytes})
 	*d = diversion{layout: d.layout}

@@ -91,6 +91,9 @@ type Exporter struct {
 	// RecordFormat is what the lines of the parts are: RecordRaw if empty. All
 	// records of a dataset have the same ([*RecordFormatError]).
 	RecordFormat RecordFormat
+	// Partition says what the folders of parts stand for: PartitionDay if empty. All
+	// parts of a dataset have the same ([*PartitionError]).
+	Partition Partition
 	// GzipLevel is 1 (fast) to 9 (small); 0 means jsonl.DefaultLevel.
 	GzipLevel int
 	// PartBytes (compressed) and PartRawBytes bound a part: it is closed by
@@ -116,7 +119,8 @@ type Exporter struct {
 	// Logger may be nil.
 	Logger *slog.Logger
 
-	unwatched bool // for tests that go through a run step by step
+	lease     time.Duration // 0 means defaultLease
+	unwatched bool          // for tests that go through a run step by step
 }
 
 // Run exports the chunks of the plan that are not yet in the bucket, and says
@@ -124,7 +128,7 @@ type Exporter struct {
 // [Summary.Failed]. The error is not nil where the run itself was stopped: by
 // ctx (the cause of its end), by an error that is fatal for all chunks, or
 // because the bucket's contents do not fit the plan ([*OverlapError],
-// [*RecordFormatError]), or it is none that can be used ([ErrOverwrites]).
+// [*RecordFormatError], [*PartitionError]), or it is none that can be used ([ErrOverwrites]).
 // The Summary is valid in any case.
 func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 	r, err := e.newRun(plan)
@@ -163,6 +167,7 @@ type run struct {
 	layout  Layout
 	gate    *gate
 	turns   turns
+	orders  map[Layout]*sequence // of PartitionExportDay; else empty
 	watch   watch
 	log     *slog.Logger
 	observe func(Event)
@@ -185,10 +190,14 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 	if cfg.Ahead = max(e.Ahead, 0); e.Ahead == 0 {
 		cfg.Ahead = DefaultAhead
 	}
-	cfg.RecordFormat = cmp.Or(e.RecordFormat, RecordRaw)
+	cfg.RecordFormat, cfg.Partition = cmp.Or(e.RecordFormat, RecordRaw), cmp.Or(e.Partition, PartitionDay)
+	cfg.lease = cmp.Or(e.lease, defaultLease)
 	cfg.GzipLevel = orDefault(e.GzipLevel, jsonl.DefaultLevel)
 	cfg.PartBytes = orDefault(e.PartBytes, DefaultPartBytes)
 	cfg.PartRawBytes = orDefault(e.PartRawBytes, DefaultPartRawBytes)
+	if cfg.Partition == PartitionExportDay {
+		cfg.PartBytes = min(cfg.PartBytes, orderedPartBytes)
+	}
 	cfg.Attempts = orDefault(e.Attempts, 2)
 	if cfg.MaxRecord = e.MaxRecord; cfg.MaxRecord == 0 {
 		cfg.MaxRecord = DefaultMaxRecord
@@ -202,6 +211,12 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 		lists:    lists{objects: map[string]int64{}},
 		log:      e.Logger,
 		observe:  func(Event) {},
+	}
+	if cfg.Partition == PartitionExportDay {
+		r.orders = map[Layout]*sequence{}
+		for _, l := range r.layout.family() {
+			r.orders[l] = newSequence(r, l)
+		}
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)

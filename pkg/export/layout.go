@@ -11,9 +11,10 @@ import (
 )
 
 // A Layout names the objects of one dataset in a bucket. Names depend on
-// nothing but dataset, interval, revision and part number; they sort by time,
-// and hold no character that a store, an event or a loader escapes. The layout
-// is a contract with readers: docs/format.md.
+// nothing but dataset, interval, revision and part number, or also on the order of
+// parts ([PartitionExportDay]); they sort by time, and hold no character that a
+// store, an event or a loader escapes. The layout is a contract with readers:
+// docs/format.md.
 type Layout struct {
 	Dataset string
 }
@@ -107,10 +108,32 @@ func (l Layout) parseList(key string) (number int, ok bool) {
 // runPrefix is what the names of the records of runs begin with.
 func (Layout) runPrefix() string { return controlFolder + "runs/" }
 
+// claimPrefix is what the names of all claims begin with ([claim]).
+func (l Layout) claimPrefix() string { return controlFolder + "order/" + l.Dataset + "/" }
+
+// claim is the name of the claim of a place in the order of parts.
+func (l Layout) claim(place int) string { return fmt.Sprintf("%s%010d.json", l.claimPrefix(), place) }
+
+// parseClaim reads the name of a claim.
+func (l Layout) parseClaim(key string) (place int, ok bool) {
+	digits := strings.TrimSuffix(strings.TrimPrefix(key, l.claimPrefix()), ".json")
+	place, err := strconv.Atoi(digits)
+	return place, err == nil && place > 0 && key == l.claim(place)
+}
+
+// orderedPart is the name of a data object where names say in which order parts came,
+// and on which day.
+func (l Layout) orderedPart(day string, place int, iv interval.Interval, revision, part int) string {
+	return fmt.Sprintf("%sdt=%s/%010d-%s.r%d.p%04d%s", l.DataPrefix(), day, place, intervalName(iv), revision, part, dataSuffix)
+}
+
 // A Name is what the name of a part, a manifest or a supplement says.
 type Name struct {
 	Interval interval.Interval
 	Revision int
+	// Place is where the part stands in the order of all parts of its dataset, from
+	// 1; 0 where names do not say ([PartitionDay]).
+	Place int
 	// Part is the number of the part, or of the one that a supplement lists;
 	// -1 in the name of a chunk's manifest.
 	Part int
@@ -118,20 +141,35 @@ type Name struct {
 
 var (
 	partPattern       = regexp.MustCompile(`^dt=(\d{4}-\d{2}-\d{2})/(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.p(\d{4,6})\.jsonl\.gz$`)
+	orderedPattern    = regexp.MustCompile(`^dt=(\d{4}-\d{2}-\d{2})/(\d{10})-(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.p(\d{4,6})\.jsonl\.gz$`)
 	manifestPattern   = regexp.MustCompile(`^(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.json$`)
 	supplementPattern = regexp.MustCompile(`^(\d{8}T\d{6}Z)-(\d{8}T\d{6}Z)\.r(\d{1,6})\.p(\d{4,6})\.json$`)
 )
 
-// ParsePart reads the name of a data object. ok is false for any name that
-// [Layout.Part] would not have given.
+// ParsePart reads the name of a data object, of either [Partition]. ok is false for
+// any name that the program would not have given.
 func (l Layout) ParsePart(key string) (n Name, ok bool) {
 	rest, ok := strings.CutPrefix(key, l.DataPrefix())
+	if !ok {
+		return Name{}, false
+	}
+	if m := orderedPattern.FindStringSubmatch(rest); m != nil {
+		return l.parseOrdered(key, m)
+	}
 	m := partPattern.FindStringSubmatch(rest)
-	if !ok || m == nil {
+	if m == nil {
 		return Name{}, false
 	}
 	n, ok = parseName(m[2], m[3], m[4], m[5])
 	return n, ok && key == l.Part(n.Interval, n.Revision, n.Part)
+}
+
+func (l Layout) parseOrdered(key string, m []string) (n Name, ok bool) {
+	place, err := strconv.Atoi(m[2])
+	_, dayErr := time.Parse(time.DateOnly, m[1])
+	n, ok = parseName(m[3], m[4], m[5], m[6])
+	n.Place = place
+	return n, ok && err == nil && dayErr == nil && place > 0 && key == l.orderedPart(m[1], place, n.Interval, n.Revision, n.Part)
 }
 
 // parseAnyPart reads the name of a data object of the dataset or a sibling, and

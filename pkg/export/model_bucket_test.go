@@ -48,8 +48,9 @@ type process struct {
 	cancel  context.CancelCauseFunc
 
 	world   *modelWorld
-	free    bool       // its operations need no verdict
-	pending *operation // the one that waits
+	free    bool                           // its operations need no verdict
+	fate    func(kind, key string) verdict // gives them, after a while; else they are asked for
+	pending *operation                     // the one that waits
 	dead    bool
 	done    bool
 	summary export.Summary
@@ -73,6 +74,7 @@ type modelWorld struct {
 	mutant  mutant
 	plain   bool // keeps no metadata, as directories
 	broken  []string
+	created []string // keys, in the order in which they could be seen
 	log     []string
 }
 
@@ -119,7 +121,15 @@ func (p *process) do(kind, key string, act func() (learned string, err error)) e
 	v := granted
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !p.free && !p.dead {
+	if p.fate != nil && !p.dead {
+		w.mu.Unlock()
+		v = p.fate(kind, key)
+		w.mu.Lock()
+		if p.dead { // meanwhile
+			return errDead
+		}
+		p.dead = v == diedBefore || v == diedAfter
+	} else if !p.free && !p.dead {
 		op := &operation{kind, key, make(chan verdict)}
 		p.pending = op
 		w.mu.Unlock()
@@ -250,6 +260,7 @@ func (w *modelWorld) create(mw *modelWriter) error {
 	}
 	obj.identity = identity(mw.key, mw.b.p.name, obj.data)
 	w.objects[mw.key] = obj
+	w.created = append(w.created, mw.key)
 	return nil
 }
 

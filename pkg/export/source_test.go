@@ -209,6 +209,9 @@ func checkExactlyOnce(t *testing.T, b *blob.Bucket, all []conversation, r interv
 			continue
 		}
 		name, ok := layout.ParsePart(key)
+		if ok && name.Place > 0 && bytes.Equal(data, export.Blank()) {
+			continue
+		}
 		if !ok || !listed[key] {
 			t.Errorf("%s is not a part of any manifest", key)
 		}

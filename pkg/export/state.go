@@ -46,23 +46,11 @@ func Survey(ctx context.Context, b *blob.Bucket, plan Plan, watermark time.Time)
 	if err := plan.Validate(); err != nil {
 		return nil, err
 	}
-	l := Layout{Dataset: plan.Dataset}
-	inv, err := TakeInventory(ctx, b, l)
+	inv, err := TakeInventory(ctx, b, Layout{Dataset: plan.Dataset})
 	if err != nil {
 		return nil, err
 	}
-	parts := map[interval.Interval]int{}
-	for _, iv := range inv.Open {
-		if !iv.Overlaps(plan.Range) {
-			continue
-		}
-		for _, l := range l.family() {
-			if err := list(ctx, b, l.PartPrefix(iv, 0), func(*blob.ListObject) { parts[iv]++ }); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return inv.states(plan, parts, watermark)
+	return inv.states(plan, inv.open, watermark)
 }
 
 // states joins what is left to do to the chunks of the plan.

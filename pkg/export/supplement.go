@@ -38,13 +38,19 @@ func (r *run) listAll(ctx context.Context, iv interval.Interval) error {
 	parts := map[string]*blob.ListObject{} // by key
 	listed := map[string]bool{}
 	for _, l := range r.layout.family() {
-		if err := list(ctx, r.Bucket, l.PartPrefix(iv, 0), func(o *blob.ListObject) { parts[o.Key] = o }); err != nil {
+		found, err := r.partsOf(ctx, l, iv)
+		if err != nil {
 			return err
 		}
-		err := list(ctx, r.Bucket, l.revisionPrefix(iv, 0), func(o *blob.ListObject) {
+		byNumber := map[int]string{}
+		for _, o := range found {
+			n, _ := l.ParsePart(o.Key)
+			parts[o.Key], byNumber[n.Part] = o, o.Key
+		}
+		err = list(ctx, r.Bucket, l.revisionPrefix(iv, 0), func(o *blob.ListObject) {
 			if n, ok := l.ParseSupplement(o.Key); ok {
 				t.supplements++
-				listed[l.Part(iv, 0, n.Part)] = true
+				listed[byNumber[n.Part]] = true
 			} else if o.Key == own {
 				t.manifest = o.Size
 			}

@@ -28,6 +28,8 @@ type Inventory struct {
 	// was killed between a part and its supplement; the next run heals it.
 	Unlisted []interval.Interval
 
+	// open counts the parts of each of Open.
+	open map[interval.Interval]int
 	// committed holds the sizes of the dataset's own objects in Committed.
 	committed map[string]int64
 }
@@ -36,7 +38,7 @@ type Inventory struct {
 func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, error) {
 	chunks := map[interval.Interval]*tally{}
 	supplements := map[interval.Interval]int{}
-	open := map[interval.Interval]bool{}
+	open := map[interval.Interval]int{}
 	// All manifests first: a chunk that is committed meanwhile is then open at
 	// worst, which is looked at again.
 	for i, l := range l.family() {
@@ -55,12 +57,12 @@ func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, er
 	for i, l := range l.family() {
 		err := list(ctx, b, l.DataPrefix(), func(o *blob.ListObject) {
 			n, ok := l.ParsePart(o.Key)
-			if !ok || n.Revision != 0 {
+			if !ok || n.Revision != 0 || isBlank(n, o.Size) {
 				return
 			}
 			t := chunks[n.Interval]
 			if t == nil {
-				open[n.Interval] = true
+				open[n.Interval]++
 				return
 			}
 			t.parts++
@@ -72,7 +74,7 @@ func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, er
 			return Inventory{}, err
 		}
 	}
-	inv := Inventory{Committed: sorted(maps.Keys(chunks)), Open: sorted(maps.Keys(open)), committed: committed}
+	inv := Inventory{Committed: sorted(maps.Keys(chunks)), Open: sorted(maps.Keys(open)), open: open, committed: committed}
 	for _, iv := range inv.Committed {
 		t := chunks[iv]
 		t.supplements = supplements[iv]

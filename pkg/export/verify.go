@@ -80,7 +80,10 @@ type check struct {
 	log      *slog.Logger
 	observe  func(Event)
 	findings *findings
-	format   RecordFormat // of the dataset's records
+	// format is that of the dataset's records, partition the kind of its names.
+	format    RecordFormat
+	partition Partition
+	places    map[Layout][]placed // that are taken, where names say so
 
 	chunks []*chunkCheck // in order of time
 	parts  []*partCheck  // those that are there, likewise
@@ -97,7 +100,7 @@ type check struct {
 }
 
 func (v *Verifier) newCheck() *check {
-	c := &check{Verifier: *v, layout: Layout{Dataset: v.Dataset}, log: v.Logger, observe: func(Event) {}, findings: newFindings()}
+	c := &check{Verifier: *v, layout: Layout{Dataset: v.Dataset}, log: v.Logger, observe: func(Event) {}, findings: newFindings(), places: map[Layout][]placed{}}
 	c.Workers = orDefault(v.Workers, runtime.GOMAXPROCS(0))
 	c.FilterBytes = orDefault(v.FilterBytes, DefaultFilterBytes)
 	c.suspects = orDefault(v.suspects, maxSuspects)
@@ -144,6 +147,12 @@ func (c *check) stray(key, why string) {
 
 // key is the name of a part's object.
 func (c *check) key(p *partCheck) string {
+	if p.object != "" {
+		return p.object
+	}
+	if p.claim.object != "" {
+		return p.claim.object
+	}
 	return c.layout.family()[p.sibling].Part(p.chunk.interval, 0, p.number)
 }
 

@@ -48,6 +48,7 @@ func (c *chunkCheck) part(n partName) *partCheck {
 type partCheck struct {
 	chunk *chunkCheck
 	partName
+	object string // its name, where that does not follow from the others
 	size   int64  // of the object; -1 if it is not there
 	md5    string // of the object, where the store says it, as bytes
 	listed bool   // in a manifest, which says claim
@@ -88,6 +89,9 @@ func (c *check) survey(ctx context.Context) error {
 	if err := c.listParts(ctx, chunk); err != nil {
 		return fmt.Errorf("list the parts: %w", err)
 	}
+	if err := c.surveyOrder(ctx); err != nil {
+		return fmt.Errorf("list the order of the parts: %w", err)
+	}
 	c.report.Manifests = len(manifests)
 	var mu sync.Mutex // guards the chunks
 	err = parallel(ctx, max(manifestReaders, c.Workers), len(manifests), func() func(context.Context, int) error {
@@ -127,7 +131,7 @@ func (c *check) wanted(key string, n Name) bool {
 
 // readFormat reads what format the records have that are to be verified.
 func (c *check) readFormat(ctx context.Context) error {
-	c.format = RecordRaw
+	c.format, c.partition = RecordRaw, PartitionDay
 	d, err := readDataset(ctx, c.Bucket, c.layout, &c.Object)
 	switch {
 	case gcerrors.Code(err) == gcerrors.NotFound:
@@ -136,7 +140,7 @@ func (c *check) readFormat(ctx context.Context) error {
 	case err != nil:
 		return err
 	default:
-		c.format = d.RecordFormat
+		c.format, c.partition = d.RecordFormat, d.Partition
 	}
 	return nil
 }
@@ -173,11 +177,23 @@ func (c *check) listParts(ctx context.Context, chunk func(Name) *chunkCheck) err
 		err := list(ctx, c.Bucket, l.DataPrefix(), func(o *blob.ListObject) {
 			n, ok := l.ParsePart(o.Key)
 			switch {
-			case !ok:
-				c.stray(o.Key, "is no part: its name is none that this program gives")
-			case c.wanted(o.Key, n):
-				p := chunk(n).part(partName{i, n.Part})
-				p.size, p.md5 = o.Size, string(o.MD5)
+			case !ok || (n.Place > 0) != (c.partition == PartitionExportDay):
+				c.stray(o.Key, "is no part: its name is none that this program gives here")
+				return
+			case n.Place > 0:
+				c.places[l] = append(c.places[l], placed{n.Place, o.Key})
+			}
+			if !c.wanted(o.Key, n) || isBlank(n, o.Size) {
+				return
+			}
+			p := chunk(n).part(partName{i, n.Part})
+			if p.size >= 0 {
+				c.stray(o.Key, "is a part that is there already, as "+c.key(p))
+				return
+			}
+			p.size, p.md5 = o.Size, string(o.MD5)
+			if n.Place > 0 {
+				p.object = o.Key
 			}
 		})
 		if err != nil {
@@ -238,6 +254,9 @@ func (c *check) claim(ch *chunkCheck, m manifestObject, claim *chunkClaim) {
 			continue
 		}
 		p.listed, p.claim = true, says
+		if p.object != "" && p.object != says.object {
+			c.findings.add(Finding{Kind: Missing, Damage: true, Key: clipText(says.object), Chunk: ch.interval, Detail: "is listed in a manifest, but that part is " + p.object})
+		}
 	}
 }
 

@@ -187,6 +187,7 @@ type partClaim struct {
 	records, raw, bytes int64
 	sha                 [32]byte
 	md5                 string // as bytes; empty where the manifest has none
+	object              string // the name, where that does not follow from the part's number
 	first, last         time.Time
 }
 
@@ -296,6 +297,9 @@ func (c *chunkClaim) take(p Part, l Layout, n Name) error {
 		return manifestErrorf("lists %s with an MD5 that is none", p.Key)
 	}
 	claim.md5 = string(sum)
+	if name.Place > 0 {
+		claim.object = p.Key
+	}
 	if !n.Interval.Contains(p.First) || !n.Interval.Contains(p.Last) || p.Last.Before(p.First) {
 		c.problem("lists %s with first and last starts outside of the chunk", p.Key)
 	}

@@ -1,0 +1,192 @@
+package export_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gocloud.dev/blob"
+
+	"github.com/gcexport/gcexport/pkg/export"
+	"github.com/gcexport/gcexport/pkg/interval"
+)
+
+// Names of PartitionExportDay only grow, whatever processes do: several at once, on the
+// same range, that die between any two operations, or are away for longer than anybody
+// waits for them, just when they would publish a part; and each record is there once.
+func TestNamesOnlyGrow(t *testing.T) {
+	blanks, zombies, folders := 0, 0, map[string]bool{}
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := &crowd{t: t, rand: rand.New(rand.NewPCG(seed, 1)), all: conversations(300, 3), world: &modelWorld{objects: map[string]modelObject{}}}
+				time.Sleep(23*time.Hour + 58*time.Minute) // soon it is another day
+				c.run()
+				c.judge()
+				blanks, zombies = blanks+c.blanks, zombies+c.zombies
+				for _, key := range c.world.created {
+					if strings.HasPrefix(key, "conversations/") {
+						folders[strings.Split(key, "/")[1]] = true
+					}
+				}
+			})
+		})
+	}
+	if blanks == 0 || zombies == 0 || len(folders) < 2 {
+		t.Errorf("%d blanks, %d late comers, folders %v: the test is too tame", blanks, zombies, folders)
+	}
+}
+
+// A crowd is several processes that export the same range, and those that come after
+// them when they die.
+type crowd struct {
+	t     *testing.T
+	world *modelWorld
+	all   []conversation
+
+	mu              sync.Mutex
+	rand            *rand.Rand
+	deaths          int
+	blanks, zombies int
+}
+
+func (c *crowd) run() {
+	var group sync.WaitGroup
+	for i := range 3 {
+		group.Go(func() {
+			for life := 0; !c.export(fmt.Sprintf("%d.%d", i, life)); life++ {
+				if life == 50 {
+					c.t.Errorf("process %d does not come to its end", i)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// export is one life of a process; it reports whether it came to its end.
+func (c *crowd) export(name string) bool {
+	ctx, cancel := context.WithCancel(c.t.Context())
+	defer cancel()
+	p := &process{name: name, world: c.world}
+	p.fate = func(kind, key string) verdict {
+		v, wait := c.choose(kind, key)
+		time.Sleep(wait)
+		if v == diedBefore || v == diedAfter {
+			cancel()
+		}
+		return v
+	}
+	b := blob.NewBucket(modelBucket{p: p})
+	e := &export.Exporter{Source: &source{all: c.all, pageSize: 20}, Bucket: b, Workers: 3, GzipLevel: 1, PartRawBytes: 4000, Mode: "job",
+		Partition: export.PartitionExportDay, MaxRecord: 190, URI: func(key string) string { return "s3://b/" + key }}
+	s, err := e.Run(ctx, plan(3, interval.Day))
+	c.world.mu.Lock()
+	defer c.world.mu.Unlock()
+	if !p.dead && (err != nil || !s.Complete()) {
+		c.t.Logf("%s: %v %+v", name, err, s.Failed)
+		return false
+	}
+	return !p.dead
+}
+
+// choose says what becomes of an operation, and after how long.
+func (c *crowd) choose(kind, key string) (verdict, time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wait := time.Duration(c.rand.Int64N(int64(2 * time.Second)))
+	if strings.HasPrefix(key, "conversations") && kind == "create" && c.rand.IntN(12) == 0 {
+		c.zombies++
+		wait = 10 * time.Hour // it is held for dead meanwhile
+	}
+	odds := 60
+	if strings.Contains(key, "/order/") || strings.HasPrefix(key, "conversations") {
+		odds = 20 // where it matters
+	}
+	switch {
+	case c.rand.IntN(odds) != 0:
+		return granted, wait
+	case c.rand.IntN(3) == 0:
+		return []verdict{lost, refused}[c.rand.IntN(2)], wait
+	case c.deaths < 12:
+		c.deaths++
+		return []verdict{diedBefore, diedAfter}[c.rand.IntN(2)], wait
+	}
+	return granted, wait
+}
+
+func (c *crowd) judge() {
+	t := c.t
+	for _, folder := range []string{"conversations/", "conversations_oversize/"} {
+		last := ""
+		for _, key := range c.world.created {
+			if !strings.HasPrefix(key, folder) {
+				continue
+			}
+			if key <= last {
+				t.Errorf("%s came after %s", key, last)
+			}
+			last = key
+			if bytes.Equal(c.world.objects[key].data, export.Blank()) {
+				c.blanks++
+			}
+		}
+	}
+	if len(c.world.broken) > 0 {
+		t.Error(c.world.broken)
+	}
+	b := blob.NewBucket(modelBucket{p: &process{world: c.world, free: true}})
+	held := map[string]int{}
+	for key, data := range contents(t, b) {
+		if strings.HasPrefix(key, "conversations") && !bytes.Equal(data, export.Blank()) {
+			for _, line := range lines(t, key, data) {
+				held[line]++
+			}
+		}
+	}
+	for _, one := range c.all {
+		if held[one.line] != 1 {
+			t.Errorf("%s is there %d times", one.id, held[one.line])
+		}
+	}
+	if len(held) != len(c.all) {
+		t.Errorf("%d lines, want %d", len(held), len(c.all))
+	}
+	r, err := (&export.Verifier{Bucket: b, Dataset: export.Conversations, Range: plan(3, interval.Day).Range}).Run(t.Context())
+	if err != nil || r.Damaged() {
+		t.Errorf("verify: %v, %+v", err, r.Findings)
+	}
+	for key, data := range contents(t, b) {
+		if strings.HasSuffix(key, ".files.txt") {
+			for uri := range strings.Lines(string(data)) {
+				held[strings.TrimSuffix(strings.TrimPrefix(uri, "s3://b/"), "\n")]++
+			}
+		}
+	}
+	for _, key := range c.world.created {
+		blank := bytes.Equal(c.world.objects[key].data, export.Blank())
+		if want := map[bool]int{false: 1}[blank]; strings.HasPrefix(key, "conversations/") && held[key] != want {
+			t.Errorf("%s is listed %d times, want %d", key, held[key], want)
+		}
+	}
+}
+
+// A blank is a gzip file without lines.
+func TestBlank(t *testing.T) {
+	zr, err := gzip.NewReader(bytes.NewReader(export.Blank()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := io.ReadAll(zr); err != nil || len(data) > 0 {
+		t.Errorf("%q, %v", data, err)
+	}
+}
