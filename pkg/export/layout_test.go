@@ -26,6 +26,10 @@ func TestLayout(t *testing.T) {
 			t.Errorf("ParsePart of part %d: %+v, %v", n, name, ok)
 		}
 	}
+	ordered := "conversations/dt=2026-11-27/0000000042-20240301T000000Z-20240302T000000Z.r0.p0001.jsonl.gz"
+	if name, ok := l.ParsePart(ordered); !ok || name != (export.Name{Interval: iv, Place: 42, Part: 1}) {
+		t.Errorf("ParsePart of %s: %+v, %v", ordered, name, ok)
+	}
 	if name, ok := l.ParseManifest(l.Manifest(iv, 1)); !ok || name.Interval != iv || name.Revision != 1 {
 		t.Errorf("ParseManifest: %+v, %v", name, ok)
 	}
@@ -43,6 +47,9 @@ func TestForeignNames(t *testing.T) {
 		"conversations/dt=2024-03-01/20240301T000000Z-20240302T000000Z.r0.p00000.jsonl.gz",
 		"conversations/dt=2024-03-01/20240301T250000Z-20240302T000000Z.r0.p0000.jsonl.gz",
 		"conversations/dt=2024-03-01/20240301T000000Z-20240302T000000Z.r0.p0000.jsonl.gz.tmp",
+		"conversations/dt=2024-03-01/0000000000-20240301T000000Z-20240302T000000Z.r0.p0000.jsonl.gz", // places count from 1
+		"conversations/dt=2024-03-01/000000001-20240301T000000Z-20240302T000000Z.r0.p0000.jsonl.gz",
+		"conversations/dt=2024-13-01/0000000001-20240301T000000Z-20240302T000000Z.r0.p0000.jsonl.gz",
 		"_gcexport/conversations/20240301T000000Z-20240302T000000Z.r01.json",
 		"_gcexport/conversations/20240301T000000Z-20240302T000000Z.json",
 		"_gcexport/runs/20240301T000000Z-20240302T000000Z.r0.json",

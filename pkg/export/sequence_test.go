@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -188,5 +189,56 @@ func TestBlank(t *testing.T) {
 	}
 	if data, err := io.ReadAll(zr); err != nil || len(data) > 0 {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+// Verify finds what breaks the order of names.
+func TestVerifyOrder(t *testing.T) {
+	second := func(b *blob.Bucket) string {
+		var keys []string
+		for key := range contents(t, b) {
+			if strings.HasPrefix(key, "conversations/") {
+				keys = append(keys, key)
+			}
+		}
+		slices.Sort(keys)
+		return keys[1]
+	}
+	place := func(key, other string) string { return strings.Replace(key, "/0000000002-", "/"+other+"-", 1) }
+	for _, row := range []struct {
+		name   string
+		damage func(b *blob.Bucket)
+		want   export.Kind
+	}{
+		{"nothing", func(*blob.Bucket) {}, ""},
+		{"a part is gone", func(b *blob.Bucket) { erase(t, b, second(b)) }, export.Missing},
+		{"a claim is gone", func(b *blob.Bucket) { erase(t, b, "_gcexport/order/conversations/0000000002.json") }, export.Stray},
+		{"no claim", func(b *blob.Bucket) { upload(t, b, "_gcexport/order/conversations/2.json", nil) }, export.Stray},
+		{"a part moved", func(b *blob.Bucket) {
+			upload(t, b, place(second(b), "0000000099"), fetch(t, b, second(b)))
+			erase(t, b, second(b))
+		}, export.Missing},
+		{"a part twice", func(b *blob.Bucket) { upload(t, b, place(second(b), "0000000004"), fetch(t, b, second(b))) }, export.Stray},
+		{"a place twice", func(b *blob.Bucket) {
+			upload(t, b, strings.Replace(second(b), ".p0000", ".p0007", 1), export.Blank())
+		}, export.Stray},
+		{"an earlier day", func(b *blob.Bucket) {
+			upload(t, b, "conversations/dt=1999-01-01/0000000004-20240301T000000Z-20240302T000000Z.r0.p0000.jsonl.gz", export.Blank())
+			upload(t, b, "_gcexport/order/conversations/0000000004.json", nil)
+		}, export.Stray},
+		{"a name of the other kind", func(b *blob.Bucket) { upload(t, b, layout.Part(day(0), 0, 0), export.Blank()) }, export.Stray},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := memBucket(t)
+			mustRun(t, &export.Exporter{Source: &source{all: conversations(60, 3), pageSize: 20}, Bucket: b, Partition: export.PartitionExportDay}, plan(3, interval.Day))
+			row.damage(b)
+			r, err := (&export.Verifier{Bucket: b, Dataset: export.Conversations}).Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if row.want == "" && r.Damaged() || row.want != "" && r.Counts[row.want] == 0 {
+				t.Errorf("found %+v, want %q", r.Findings, row.want)
+			}
+		})
 	}
 }

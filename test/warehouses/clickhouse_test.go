@@ -192,8 +192,15 @@ func keeper(t *testing.T) (config string) {
 
 // TestClickHouseQueue has the printed kit load from the S3 store while the
 // exporter runs with several workers, is killed, and goes on: at the end there
-// is a row for each record, and none twice.
+// is a row for each record, and none twice: by a queue that remembers all names, and by
+// one that remembers the last, where names only grow.
 func TestClickHouseQueue(t *testing.T) {
+	for _, partition := range []string{warehouse.Day, warehouse.ExportDay} {
+		t.Run(partition, func(t *testing.T) { queue(t, partition) })
+	}
+}
+
+func queue(t *testing.T, partition string) {
 	config := keeper(t)
 	s := newS3(t)
 	bucket := s.at("some/prefix")
@@ -201,12 +208,12 @@ func TestClickHouseQueue(t *testing.T) {
 	all, _ := o.truth(t, 0)
 	c := newClickHouse(t, config, s.env)
 	out := filepath.Join(t.TempDir(), "kit")
-	kit(t, "clickhouse", s.env, "--bucket", bucket, "--out", out)
+	kit(t, "clickhouse", s.env, "--bucket", bucket, "--partition", partition, "--out", out)
 	c.steps(t, out, "tables", "queue", "views")
 
 	kills := 0
 	for ; ; kills++ {
-		cmd := o.export(t.Context(), t, bucket, s.env, "--workers", "4")
+		cmd := o.export(t.Context(), t, bucket, s.env, "--workers", "4", "--partition", partition)
 		var log bytes.Buffer
 		cmd.Stderr = &log
 		must(t, cmd.Start())

@@ -1,6 +1,8 @@
 package warehouses
 
 import (
+	"bytes"
+	"compress/gzip"
 	"database/sql"
 	"os"
 	"path/filepath"
@@ -112,6 +114,25 @@ func exported(t *testing.T, o *organisation, format string) (dir string) {
 	dir = filepath.Join(t.TempDir(), strange)
 	run(t, o.export(t.Context(), t, dir, nil, "--record", format, "--max-record", strconv.Itoa(largest)))
 	return dir
+}
+
+// TestDuckDBOrdered runs the kit over an export whose names only grow, where a process
+// that died has left a name blank.
+func TestDuckDBOrdered(t *testing.T) {
+	o := newOrganisation(t)
+	all, aside := o.truth(t, largest)
+	dir := filepath.Join(t.TempDir(), strange)
+	run(t, o.export(t.Context(), t, dir, nil, "--partition", "export-day", "--max-record", strconv.Itoa(largest)))
+	key := objects(t, dir)[0]
+	var blank bytes.Buffer
+	must(t, gzip.NewWriter(&blank).Close())
+	write(t, filepath.Join(filepath.Dir(filepath.Join(dir, key)), "0000000999-20240101T000000Z-20240102T000000Z.r0.p0000.jsonl.gz"), blank.Bytes())
+	db := newDuckDB(t)
+	if found := db.rows(t, kit(t, "duckdb", nil, "--bucket", dir, "--partition", "export-day", "--diverted")); len(found) > 0 {
+		t.Errorf("the reconciliation finds %q", found)
+	}
+	compare(t, all, len(all), func(q question) answer { return db.ask(t, q) }, bytesQuestion())
+	compareAside(t, aside, func(table string) []string { return db.lines(t, table) })
 }
 
 // TestDuckDB runs the printed kit over an export in a directory.
