@@ -25,6 +25,7 @@ func TestPrice(t *testing.T) {
 		"records as they are":        {genesystest.Options{PerDay: 700}, 7, nil},
 		"busy and quiet days, weeks": {genesystest.Options{PerDay: 800, Size: genesystest.SizeSmall}, 28, []string{"--chunk", "7d"}},
 		"queries":                    {genesystest.Options{PerDay: 900, Flat: true, Size: genesystest.SizeSmall}, 10, []string{"--mode", "query"}},
+		"names that only grow":       {genesystest.Options{PerDay: 1000, LargeEvery: -1}, 14, []string{"--partition", "export-day", "--chunk", "14d"}},
 		"small pages":                {genesystest.Options{PerDay: 400, LargeEvery: -1}, 8, []string{"--page-size", "50"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,7 +33,7 @@ func newExport(p *Process) *cobra.Command {
 		workers:   intRange{export.DefaultWorkers, 1, 256},
 		gzipLevel: intRange{jsonl.DefaultLevel, 1, 9},
 		record:    choiceValue{string(export.RecordRaw), []string{string(export.RecordRaw), string(export.RecordEnvelope)}},
-		partition: choiceValue{string(export.PartitionDay), []string{string(export.PartitionDay), string(export.PartitionExportDay)}},
+		partition: partitions(),
 		maxRecord: sizeValue{export.DefaultMaxRecord},
 		output:    choiceValue{"text", []string{"text", "json"}},
 	}
@@ -80,6 +80,11 @@ from the same names with _2, or _2_FILE. Every flag can be given as ` + envPrefi
 	fs.StringVar(&f.lastWords, "termination-log", terminationLog, "file that gets the end of the run as a line of JSON, if it is there")
 	f.log.add(fs)
 	return cmd
+}
+
+// partitions are the values of --partition.
+func partitions() choiceValue {
+	return choiceValue{string(export.PartitionDay), []string{string(export.PartitionDay), string(export.PartitionExportDay)}}
 }
 
 // bucketOf is the bucket that is given, or that of the settings.

@@ -90,16 +90,17 @@ func (f *planFlags) shardOf(p *Process) (export.Shard, error) {
 
 // stateFlags are the flags of the plan command.
 type stateFlags struct {
-	plan   planFlags
-	api    apiFlags
-	log    logFlags
-	output choiceValue
-	all    bool
-	price  bool
+	plan      planFlags
+	api       apiFlags
+	partition choiceValue
+	log       logFlags
+	output    choiceValue
+	all       bool
+	price     bool
 }
 
 func newPlan(p *Process) *cobra.Command {
-	f := &stateFlags{output: choiceValue{"text", []string{"text", "json"}}}
+	f := &stateFlags{partition: partitions(), output: choiceValue{"text", []string{"text", "json"}}}
 	cmd := &cobra.Command{
 		Use:   "plan BUCKET --start TIME --end TIME",
 		Short: "Show what an export would do, and what is done already",
@@ -134,6 +135,7 @@ BUCKET, TIME and the credentials are those of 'gcexport export'.
 	fs.BoolVar(&f.all, "all", false, "list each chunk, not runs of the same state")
 	fs.BoolVar(&f.price, "price", true, "estimate what is left to do; in json, as a last line, only where this flag is given")
 	f.api.add(fs)
+	fs.Var(&f.partition, "partition", "as for the export: its objects are smaller with export-day")
 	fs.VarP(&f.output, "output", "o", "form of the result on stdout: text, or json: one line for each chunk")
 	f.log.add(fs)
 	return cmd

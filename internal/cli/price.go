@@ -203,7 +203,7 @@ func (f *stateFlags) add(p *price, rest []interval.Interval, days densities, sam
 		size := n * mean(sample.Bytes)
 		raw, compressed = raw+n*mean(sample.RawBytes), compressed+size
 		if n >= 0.5 {
-			p.Objects += int64(math.Ceil(max(size/export.DefaultPartBytes, n*mean(sample.RawBytes)/export.DefaultPartRawBytes, 0.001)))
+			p.Objects += int64(math.Ceil(max(size/float64(export.Partition(f.partition.value).PartBytes()), n*mean(sample.RawBytes)/export.DefaultPartRawBytes, 0.001)))
 		}
 	}
 	p.Requests = int64(math.Round(requests))

@@ -34,6 +34,15 @@ const (
 // when it is whole, so it has to wait for that in memory.
 const orderedPartBytes = 16 << 20
 
+// PartBytes is the size at which a part is closed, compressed, unless an Exporter says
+// otherwise.
+func (p Partition) PartBytes() int64 {
+	if p == PartitionExportDay {
+		return orderedPartBytes
+	}
+	return DefaultPartBytes
+}
+
 // defaultLease is how long a process may take to write a part once it has its name.
 // Safety does not depend on it.
 const defaultLease = 2 * time.Minute
