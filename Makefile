@@ -43,12 +43,13 @@ extras: build ## write man pages and completions into ./bin
 
 test: test-root test-stores test-sdk test-warehouses test-deploy ## run all tests, those of the root module with the race detector
 
-# The rate scenarios are hours of virtual time, ten times slower under the race
-# detector, and run nothing that the tests of the packages do not run under it.
+# The rate scenarios, and those of the remaining time, are hours of virtual time, ten
+# times slower under the race detector, and run nothing that the tests of the packages
+# do not run under it.
 test-root:
 	$(if $(RACE),,@echo "SKIP race detector: no C compiler")
 	$(GO) test $(RACE) -tags=$(TAGS) $$($(GO) list -tags=$(TAGS) ./... | grep -v /test/rate)
-	CGO_ENABLED=0 $(GO) test -tags=$(TAGS) ./test/rate
+	CGO_ENABLED=0 $(GO) test -tags=$(TAGS) ./test/rate ./internal/cli
 
 # Not trimmed: the tests find Azurite by the path of their source. Without the
 # race detector: it would double the time of building and running the

@@ -44,3 +44,29 @@ func TestBottleneck(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be known is not shown, and nothing is divided by zero.
+func TestETAUnknown(t *testing.T) {
+	now := time.Now()
+	began, moving := now.Add(-10*time.Minute), now.Add(-8*time.Minute)
+	for _, row := range []struct {
+		name string
+		t    tally
+		want time.Duration
+	}{
+		{"nothing is done", tally{chunks: 10}, 0},
+		{"all is done", tally{chunks: 10, done: 9, failed: 1}, 0},
+		{"chunks without records", tally{chunks: 12, done: 4}, 20 * time.Minute},
+		{"only failures", tally{chunks: 12, failed: 4, records: 500, moving: moving}, 20 * time.Minute},
+		{"all by others", tally{chunks: 12, elsewhere: 4, records: 500, moving: moving}, 20 * time.Minute},
+		{"the first page has just come", tally{chunks: 12, failed: 4, records: 500, moving: now.Add(-time.Minute)}, 0},
+	} {
+		row.t.began = began
+		if got := row.t.eta(now); got != row.want {
+			t.Errorf("%s: %v, want %v", row.name, got, row.want)
+		}
+	}
+	if got := (&tally{began: now.Add(-2 * time.Minute), requests: 600}).perMinute(now); got != 300 {
+		t.Errorf("perMinute = %v", got)
+	}
+}
