@@ -51,6 +51,7 @@ func TestIndexedJob(t *testing.T) {
 		lend  func(t *testing.T) place
 	}{{"directory", true, directory}, {"S3", true, lendS3}, {"S3, evictions alone", false, lendS3}} {
 		t.Run(row.store, func(t *testing.T) {
+			t.Parallel() // pods wait more than they work
 			c := &cluster{t: t, spec: decode(t, string(text)).spec(t), program: program, secrets: writeSecrets(t), kills: row.kills, place: row.lend(t), ends: map[string]int{}}
 			c.run()
 		})

@@ -104,8 +104,8 @@ func (k *killer) campaign(t *testing.T, kills int) {
 	}
 	w := newWorld(t, s, genesystest.Options{PerDay: 240, Size: genesystest.SizeSmall, Latency: 3 * time.Millisecond})
 	flags := []string{"--chunk", "3h", "--workers", "8", "--gzip-level", "1"}
-	if k.ordered {
-		flags = append(flags, "--partition", "export-day")
+	if k.ordered { // parts take their places one after the other
+		flags = append(flags, "--partition", "export-day", "--chunk", "12h")
 	}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
