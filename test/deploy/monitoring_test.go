@@ -140,15 +140,18 @@ func panels(text []byte) (exprs []string, err error) {
 	return exprs, err
 }
 
-// alerts gives the expressions of rules; each rule says how bad and what it is.
-func alerts(text []byte) (exprs []string, err error) {
+// A rule is one alert.
+type rule struct {
+	Alert, Expr, For    string
+	Labels, Annotations map[string]string
+}
+
+// rules gives the alerts of a file; each says how bad and what it is.
+func rules(text []byte) (all []rule, err error) {
 	var f struct {
 		Groups []struct {
 			Name  string
-			Rules []struct {
-				Alert, Expr, For    string
-				Labels, Annotations map[string]string
-			}
+			Rules []rule
 		}
 	}
 	err = yaml.UnmarshalStrict(text, &f)
@@ -157,8 +160,17 @@ func alerts(text []byte) (exprs []string, err error) {
 			if r.Alert == "" || r.Labels["severity"] == "" || r.Annotations["summary"] == "" {
 				return nil, fmt.Errorf("the rule %q says not enough", r.Alert)
 			}
-			exprs = append(exprs, r.Expr)
+			all = append(all, r)
 		}
+	}
+	return all, err
+}
+
+// alerts gives the expressions of rules.
+func alerts(text []byte) (exprs []string, err error) {
+	all, err := rules(text)
+	for _, r := range all {
+		exprs = append(exprs, r.Expr)
 	}
 	return exprs, err
 }
