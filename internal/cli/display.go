@@ -135,12 +135,12 @@ func (d *display) Observe(e export.Event) {
 	if ended {
 		d.bar.Increment()
 	}
-	if line := chunkEnd(e); line != "" && d.kind == "chunks" {
-		fmt.Fprintln(d.bars, line) // above the bar
+	if ended && d.kind == "chunks" {
+		fmt.Fprintln(d.bars, chunkEnd(e)) // above the bar
 	}
 }
 
-// chunkEnd tells of the end of a chunk, on a line; "" if e is something else.
+// chunkEnd tells of the end of a chunk, on a line.
 func chunkEnd(e export.Event) string {
 	switch e := e.(type) {
 	case export.ChunkDone:

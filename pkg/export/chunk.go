@@ -236,7 +236,7 @@ func (f *filling) writePart(ctx context.Context, piece *[]byte) error {
 // gives it; or, where names depend on when it is whole, after that. It gives the name
 // and the MD5.
 func (f *filling) streamPart(ctx context.Context, piece *[]byte) (key, md5 string, err error) {
-	if f.orders != nil {
+	if f.sequences != nil {
 		var whole bytes.Buffer
 		if err := f.stream(ctx, &whole, piece); err != nil {
 			return "", "", err
@@ -269,7 +269,7 @@ func (f *filling) commit(ctx context.Context, l Layout, pieces ...[]byte) (key, 
 		})
 	}
 	part := f.manifest.countOf(l)
-	if o := f.orders[l]; o != nil {
+	if o := f.sequences[l]; o != nil {
 		key, err = o.commit(ctx, f.chunk.Interval, part, write)
 	} else {
 		key = l.Part(f.chunk.Interval, 0, part)

@@ -104,10 +104,10 @@ func (r *run) agree(ctx context.Context, inv *Inventory) (recorded bool, err err
 // rests on. Nothing but the record of the run and of the dataset was written.
 var ErrOverwrites = errors.New("the bucket ignores the condition that an object must not exist yet")
 
-// claim records the format of the dataset's records, unless that is done. Where
+// declare records the format of the dataset's records, unless that is done. Where
 // another process has done so meanwhile, it must be the same. Then it tries to do
 // so again: what refuses that will refuse to replace a part.
-func (r *run) claim(ctx context.Context) error {
+func (r *run) declare(ctx context.Context) error {
 	data, err := json.MarshalIndent(r.datasetRecord(), "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode the record of the dataset: %w", err)

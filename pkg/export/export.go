@@ -119,8 +119,7 @@ type Exporter struct {
 	// Logger may be nil.
 	Logger *slog.Logger
 
-	lease     time.Duration // 0 means defaultLease
-	unwatched bool          // for tests that go through a run step by step
+	unwatched bool // for tests that go through a run step by step
 }
 
 // Run exports the chunks of the plan that are not yet in the bucket, and says
@@ -163,14 +162,14 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 // run is the state of one Run.
 type run struct {
 	*Exporter
-	plan    Plan
-	layout  Layout
-	gate    *gate
-	turns   turns
-	orders  map[Layout]*sequence // of PartitionExportDay; else empty
-	watch   watch
-	log     *slog.Logger
-	observe func(Event)
+	plan      Plan
+	layout    Layout
+	gate      *gate
+	turns     turns
+	sequences map[Layout]*sequence // nil unless PartitionExportDay
+	watch     watch
+	log       *slog.Logger
+	observe   func(Event)
 	// unlisted are committed chunks with parts that no manifest lists.
 	unlisted []interval.Interval
 	lists    lists
@@ -191,7 +190,6 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 		cfg.Ahead = DefaultAhead
 	}
 	cfg.RecordFormat, cfg.Partition = cmp.Or(e.RecordFormat, RecordRaw), cmp.Or(e.Partition, PartitionDay)
-	cfg.lease = cmp.Or(e.lease, defaultLease)
 	cfg.GzipLevel = orDefault(e.GzipLevel, jsonl.DefaultLevel)
 	cfg.PartBytes = orDefault(e.PartBytes, DefaultPartBytes)
 	cfg.PartRawBytes = orDefault(e.PartRawBytes, DefaultPartRawBytes)
@@ -213,9 +211,9 @@ func (e *Exporter) newRun(plan Plan) (*run, error) {
 		observe:  func(Event) {},
 	}
 	if cfg.Partition == PartitionExportDay {
-		r.orders = map[Layout]*sequence{}
+		r.sequences = map[Layout]*sequence{}
 		for _, l := range r.layout.family() {
-			r.orders[l] = newSequence(r, l)
+			r.sequences[l] = newSequence(r, l)
 		}
 	}
 	if r.log == nil {

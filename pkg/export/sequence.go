@@ -43,9 +43,9 @@ func (p Partition) PartBytes() int64 {
 	return DefaultPartBytes
 }
 
-// defaultLease is how long a process may take to write a part once it has its name.
+// lease is how long a process may take to write a part once it has its name.
 // Safety does not depend on it.
-const defaultLease = 2 * time.Minute
+const lease = 2 * time.Minute
 
 // ClaimFormat names the version of a claim.
 const ClaimFormat = "gcexport.claim/1"
@@ -87,7 +87,7 @@ type sequence struct {
 
 // partsOf lists the parts of a chunk that are there, in the order of their numbers.
 func (r *run) partsOf(ctx context.Context, l Layout, iv interval.Interval) (parts []*blob.ListObject, err error) {
-	if o := r.orders[l]; o != nil {
+	if o := r.sequences[l]; o != nil {
 		if err := o.enter(ctx); err != nil {
 			return nil, err
 		}
@@ -248,7 +248,7 @@ func (o *sequence) await(ctx context.Context, key string) error {
 		if there {
 			return nil
 		}
-		if time.Since(began) >= o.lease {
+		if time.Since(began) >= lease {
 			o.log.WarnContext(ctx, "a process has claimed a name and not used it: it is left blank", "key", key)
 			return o.fill(ctx, key)
 		}

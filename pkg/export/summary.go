@@ -197,7 +197,7 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.putSummary(ctx, r.layout.RunBegun(r.summary.Run)); err != nil {
 		return fmt.Errorf("record the begin of the run: %w", err)
 	}
-	return r.claim(ctx)
+	return r.declare(ctx)
 }
 
 // company reports whether other processes seem to be at work on this bucket:

@@ -9,7 +9,7 @@ import (
 	"gocloud.dev/blob"
 )
 
-// A placed object is one that takes one in the order of parts.
+// A placed is an object that has a place in the order of parts.
 type placed struct {
 	number int
 	key    string

@@ -131,7 +131,11 @@ func (k *killer) campaign(t *testing.T, kills int) {
 	wg.Wait()
 	if k.ordered {
 		for range k.processes {
-			wg.Go(func() { w.run(t, 0, flags...) })
+			wg.Go(func() {
+				if out, err := w.command(t.Context(), t, flags...).CombinedOutput(); err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
 		}
 		wg.Wait()
 	}
