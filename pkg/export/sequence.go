@@ -83,6 +83,7 @@ type sequence struct {
 	place int           // the last that was taken, and has its part or its blank
 	key   string        // of that
 	parts map[interval.Interval][]*blob.ListObject
+	stale string // the key of a claim that was waited for, or given up here: once is enough
 }
 
 // partsOf lists the parts of a chunk that are there, in the order of their numbers.
@@ -248,7 +249,11 @@ func (o *sequence) await(ctx context.Context, key string) error {
 		if there {
 			return nil
 		}
+		if key == o.stale {
+			return o.fill(ctx, key)
+		}
 		if time.Since(began) >= lease {
+			o.stale = key
 			o.log.WarnContext(ctx, "a process has claimed a name and not used it: it is left blank", "key", key)
 			return o.fill(ctx, key)
 		}
@@ -275,6 +280,7 @@ func (o *sequence) fill(ctx context.Context, key string) error {
 func (o *sequence) giveUp(ctx context.Context, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
+	o.stale = key
 	if err := o.fill(ctx, key); err != nil {
 		o.log.InfoContext(ctx, "a name stays claimed", "key", key, "error", err)
 	}

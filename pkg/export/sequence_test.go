@@ -46,6 +46,33 @@ func TestNamesOnlyGrow(t *testing.T) {
 	}
 }
 
+// A store that takes no more data is no reason to wait for one's own claims: the chunks
+// fail as they do elsewhere, and when there is room again, the export goes on.
+func TestFullStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crowd{t: t, all: conversations(300, 3), world: &modelWorld{objects: map[string]modelObject{}}}
+		full := true
+		p := &process{world: c.world, fate: func(kind, key string) verdict {
+			if full && kind == "create" && strings.HasPrefix(key, "conversations/") {
+				return refused
+			}
+			return granted
+		}}
+		e := &export.Exporter{Source: &source{all: c.all, pageSize: 20}, Bucket: blob.NewBucket(modelBucket{p: p}), Partition: export.PartitionExportDay,
+			URI: func(key string) string { return "s3://b/" + key }}
+		began := time.Now()
+		s, err := e.Run(t.Context(), plan(3, interval.Day))
+		if took := time.Since(began); err != nil || len(s.Failed) != 3 || took > time.Minute {
+			t.Errorf("%d chunks failed after %v, %v", len(s.Failed), took, err)
+		}
+		full = false
+		if s := mustRun(t, e, plan(3, interval.Day)); s.Records != 300 {
+			t.Errorf("%d records", s.Records)
+		}
+		c.judge()
+	})
+}
+
 // A crowd is several processes that export the same range, and those that come after
 // them when they die.
 type crowd struct {
