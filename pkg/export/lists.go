@@ -52,6 +52,28 @@ func (l *lists) waiting() bool {
 	return len(l.objects) > 0 || l.last != nil && !l.rendered
 }
 
+// readLastList reads the last list. It comes before the inventory, which then has all
+// that is listed: so that the list's total can be compared with it.
+func (r *run) readLastList(ctx context.Context) error {
+	if r.URI == nil {
+		return nil
+	}
+	n := 0
+	err := list(ctx, r.Bucket, r.layout.listPrefix(), func(o *blob.ListObject) {
+		if number, ok := r.layout.parseList(o.Key); ok {
+			n = max(n, number)
+		}
+	})
+	if err != nil || n == 0 {
+		return err
+	}
+	if r.lists.last, err = r.readList(ctx, n); err != nil {
+		return err
+	}
+	r.lists.rendered, err = r.isRendered(ctx, r.lists.last)
+	return err
+}
+
 // surveyLists finds out which of the committed objects stand in no list: those
 // of runs that were killed before they wrote theirs, or that are still at work.
 // As a rule, the last list's total tells that there are none.
@@ -60,29 +82,15 @@ func (r *run) surveyLists(ctx context.Context, committed map[string]int64) error
 		return nil
 	}
 	n, total := 0, int64(0)
-	err := list(ctx, r.Bucket, r.layout.listPrefix(), func(o *blob.ListObject) {
-		if number, ok := r.layout.parseList(o.Key); ok {
-			n = max(n, number)
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if n > 0 {
-		if r.lists.last, err = r.readList(ctx, n); err != nil {
-			return err
-		}
-		if r.lists.rendered, err = r.isRendered(ctx, r.lists.last); err != nil {
-			return err
-		}
-		total = r.lists.last.Total
+	if l := r.lists.last; l != nil {
+		n, total = l.Number, l.Total
 	}
 	if total == int64(len(committed)) {
 		return nil
 	}
 	var mu sync.Mutex
 	objects := maps.Clone(committed)
-	err = parallel(ctx, manifestReaders, n, func() func(context.Context, int) error {
+	err := parallel(ctx, manifestReaders, n, func() func(context.Context, int) error {
 		return func(ctx context.Context, i int) error {
 			l, err := r.readList(ctx, i+1)
 			if err != nil {

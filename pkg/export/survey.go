@@ -171,6 +171,9 @@ func (e *OverlapError) Error() string {
 
 // survey takes the inventory and returns the chunks that this run has to do.
 func (r *run) survey(ctx context.Context) ([]Chunk, error) {
+	if err := r.readLastList(ctx); err != nil {
+		return nil, err
+	}
 	inv, err := TakeInventory(ctx, r.Bucket, r.layout)
 	if err != nil {
 		return nil, fmt.Errorf("take inventory: %w", err)
