@@ -43,9 +43,9 @@ extras: build ## write man pages and completions into ./bin
 
 test: test-root test-stores test-sdk test-warehouses test-deploy ## run all tests, those of the root module with the race detector
 
-# The rate scenarios, and those of the remaining time, are hours of virtual time, ten
-# times slower under the race detector, and run nothing that the tests of the packages
-# do not run under it.
+# The rate scenarios and those of the remaining time are hours of virtual time, what
+# plan promises is held against a hundred thousand records: ten times slower under the
+# race detector, and nothing that the tests of the packages do not run under it.
 test-root:
 	$(if $(RACE),,@echo "SKIP race detector: no C compiler")
 	$(GO) test $(RACE) -tags=$(TAGS) $$($(GO) list -tags=$(TAGS) ./... | grep -v /test/rate)

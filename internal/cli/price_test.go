@@ -1,4 +1,9 @@
-package main
+//go:build !race
+
+// A hundred thousand records: under the race detector they would take minutes,
+// and run nothing that other tests do not run under it.
+
+package cli_test
 
 import (
 	"bytes"
