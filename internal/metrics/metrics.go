@@ -68,6 +68,7 @@ func New(version, mode string, usage func() genesys.Usage) *Metrics {
 	m.compressed = counter("gcexport_compressed_bytes_total", "Size of those objects.")
 	m.parts = counter("gcexport_parts_total", "Data objects that were written.")
 	m.progress = gauge("gcexport_last_progress_timestamp_seconds", "When a page was taken, a part written or a chunk done, the last time; what fails is no progress.")
+	gauge("gcexport_start_timestamp_seconds", "When the run began.").SetToCurrentTime()
 	m.watermark = gauge("gcexport_watermark_timestamp_seconds", "Up to when the API's data was complete before the run; 0 if it did not say.")
 	m.exited = gauge("gcexport_exit_code", "The exit code; -1 while the program runs.")
 	m.exited.Set(-1)

@@ -43,7 +43,7 @@ func get(t *testing.T, url string) (status int, body string) {
 	return resp.StatusCode, string(data)
 }
 
-var now = regexp.MustCompile(`(?m)^(gcexport_last_progress_timestamp_seconds) .*$`)
+var now = regexp.MustCompile(`(?m)^(gcexport_(?:last_progress|start)_timestamp_seconds) .*$`)
 
 // Names, help, units and values are a contract with dashboards: testdata/metrics.txt.
 func TestMetrics(t *testing.T) {

@@ -30,6 +30,7 @@ var (
 var healthy = map[string]string{
 	`gcexport_exit_code`:                                    `-1x120`,
 	`gcexport_last_progress_timestamp_seconds`:              `864000+60x120`,
+	`gcexport_start_timestamp_seconds`:                      `860400x120`,
 	`gcexport_watermark_timestamp_seconds`:                  `777600x120`,
 	`gcexport_chunks_total{result="done"}`:                  `0+1x120`,
 	`gcexport_chunks_total{result="failed"}`:                `0x120`,
@@ -47,6 +48,7 @@ var healthy = map[string]string{
 var ended = map[string]string{
 	`gcexport_exit_code`:                                   `0x120`,
 	`gcexport_last_progress_timestamp_seconds`:             `518400x120`,
+	`gcexport_start_timestamp_seconds`:                     `514800x120`,
 	`gcexport_watermark_timestamp_seconds`:                 `432000x120`,
 	`gcexport_chunks_total{result="done"}`:                 `100x120`,
 	`gcexport_chunks_total{result="failed"}`:               `0x120`,
@@ -59,6 +61,7 @@ func TestAlerts(t *testing.T) {
 	const (
 		exit      = `gcexport_exit_code`
 		progress  = `gcexport_last_progress_timestamp_seconds`
+		start     = `gcexport_start_timestamp_seconds`
 		watermark = `gcexport_watermark_timestamp_seconds`
 		failed    = `gcexport_chunks_total{result="failed"}`
 		refused   = `gcexport_requests_total{kind="results",status="429"}`
@@ -87,8 +90,9 @@ func TestAlerts(t *testing.T) {
 		{"9 % are answered 429", map[string]string{refused: `0+30x120`}, []string{"GcexportThrottled"}},
 		{"a chunk fails", map[string]string{failed: `0x60 1x59`}, []string{"GcexportChunksFailed"}},
 		{"the watermark is two days old", map[string]string{watermark: `691200x120`}, nil},
+		{"and the run has gone on for a week since then", map[string]string{watermark: `172800x120`, start: `345600x120`}, nil},
 		{"the watermark is four days old", map[string]string{watermark: `518400x120`}, []string{"GcexportWatermarkLate"}},
-		{"it was when a run ended", map[string]string{watermark: `518400x120`, progress: `864000x120`, exit: `0x120`}, []string{"GcexportWatermarkLate"}},
+		{"it was when a run began that ended", map[string]string{watermark: `518400x120`, progress: `864000x120`, exit: `0x120`}, []string{"GcexportWatermarkLate"}},
 		{"wrong usage", map[string]string{exit: `2x120`}, []string{"GcexportRefused"}},
 		{"refused", map[string]string{exit: `3x120`}, []string{"GcexportRefused"}},
 		{"partly done", map[string]string{exit: `4x120`}, nil},
