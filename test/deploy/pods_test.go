@@ -40,7 +40,7 @@ type cluster struct {
 // complete, its pods have divided the work and lost or doubled none of it; and those
 // that were evicted, not killed, have left no job and no upload open.
 func TestIndexedJob(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "kubernetes/indexed-job.yaml"))
+	text, err := os.ReadFile(filepath.Join(root, "kubernetes/base/indexed-job.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,13 +14,15 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* What a job is, also that which a schedule makes. */}}
 {{- define "gcexport.job" -}}
 {{- $memory := add .Values.resources.memoryBase (mul .Values.export.workers .Values.resources.memoryPerWorker) -}}
-completions: {{ .Values.shards }}
-parallelism: {{ .Values.shards }}
-{{- if gt (int .Values.shards) 1 }}
+{{- $doctor := eq .Values.kind "doctor" -}}
+{{- $shards := ternary 1 (int .Values.shards) $doctor -}}
+completions: {{ $shards }}
+parallelism: {{ $shards }}
+{{- if gt $shards 1 }}
 completionMode: Indexed
 backoffLimitPerIndex: {{ .Values.retries }}
 {{- else }}
-backoffLimit: {{ .Values.retries }}
+backoffLimit: {{ ternary 0 .Values.retries $doctor }}
 {{- end }}
 ttlSecondsAfterFinished: {{ .Values.keep }}
 podFailurePolicy:
@@ -65,6 +67,10 @@ template:
         image: {{ printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) }}
         imagePullPolicy: {{ .Values.image.pullPolicy }}
         args:
+          {{- if $doctor }}
+          - doctor
+          - {{ .Values.export.bucket | quote }}
+          {{- else }}
           - export
           - {{ .Values.export.bucket | quote }}
           - --start={{ .Values.export.start }}
@@ -76,6 +82,7 @@ template:
           {{- range .Values.export.args }}
           - {{ . | quote }}
           {{- end }}
+          {{- end }}
         env:
           - name: GENESYSCLOUD_REGION
             value: {{ .Values.export.region | quote }}
@@ -83,10 +90,12 @@ template:
             value: /var/run/secrets/gcexport/client-id
           - name: GENESYSCLOUD_OAUTHCLIENT_SECRET_FILE
             value: /var/run/secrets/gcexport/client-secret
+          {{- if not $doctor }}
           # How it ended, as the last line of the log.
           - name: GCEXPORT_OUTPUT
             value: json
-          {{- if gt (int .Values.shards) 1 }}
+          {{- end }}
+          {{- if gt $shards 1 }}
           - name: GCEXPORT_SHARDS
             value: {{ .Values.shards | quote }}
           {{- end }}
@@ -96,7 +105,7 @@ template:
           {{- with .Values.export.env }}
           {{- toYaml . | nindent 10 }}
           {{- end }}
-        {{- if .Values.metrics.port }}
+        {{- if and .Values.metrics.port (not $doctor) }}
         ports:
           - name: metrics
             containerPort: {{ .Values.metrics.port }}
