@@ -35,7 +35,8 @@ func decode(t *testing.T, data []byte) any {
 }
 
 // manifests makes manifests of every kind: with many parts and with none, with
-// and without a watermark, with records put aside, and a supplement.
+// and without a watermark, with records put aside, with names that only grow, and a
+// supplement.
 func manifests(t *testing.T) map[string][]byte {
 	t.Helper()
 	all, b, p := conversations(900, 3), memBucket(t), plan(4, interval.Day)
@@ -48,10 +49,14 @@ func manifests(t *testing.T) map[string][]byte {
 	p.Range.End = day0.AddDate(0, 0, 6)
 	large := withLarge(conversations(600, 6), 5, 3000)
 	mustRun(t, &export.Exporter{Source: &source{all: large, pageSize: 50}, Bucket: b, Mode: "job", MaxRecord: 2000}, p)
-	found := contents(t, b)
+	found, growing := contents(t, b), memBucket(t)
+	mustRun(t, &export.Exporter{Source: &source{all: all, pageSize: 50}, Bucket: growing, Partition: export.PartitionExportDay, PartRawBytes: 9000}, plan(1, interval.Day))
+	for key, data := range contents(t, growing) {
+		found[strings.Replace(key, layout.ManifestPrefix(), layout.ManifestPrefix()+"growing-", 1)] = data
+	}
 	maps.DeleteFunc(found, func(key string, _ []byte) bool { return !strings.HasPrefix(key, layout.ManifestPrefix()) })
-	if len(found) != 7 {
-		t.Fatalf("%d manifests, want 7", len(found))
+	if len(found) != 8 {
+		t.Fatalf("%d manifests, want 8", len(found))
 	}
 	return found
 }
