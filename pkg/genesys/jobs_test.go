@@ -200,6 +200,7 @@ func TestJobsGiveUp(t *testing.T) {
 	}{
 		{"page stays damaged", "results", say(broken), "read job job-1 for 2024-03-01T00:00:00.000Z/2024-03-02T00:00:00.000Z: ", 4, 1},
 		{"page stays an error", "results", say(`{"message":"oops"}`), "an error instead of records: oops (correlation id corr-1)", 4, 1},
+		{"page stays something else", "results", say(`{"error":"backend down"}`), "nothing of what results have", 4, 1},
 		{"cursor repeats", "results", say(page("c=1", "a")), "the cursor comes back", 2, 1},
 		{"empty pages", "results", func(r *http.Request) (*http.Response, error) {
 			return answer(200, page("c=x"+r.URL.Query().Get("cursor"))), nil

@@ -92,6 +92,9 @@ func verdict(p *record.Page) error {
 	if e := p.Envelope; !e.HasRecords && (e.Code != "" || e.Message != "") {
 		return fmt.Errorf("the page holds an error instead of records: %s", clean(e.Code+" "+e.Message, 300))
 	}
+	if p.Envelope.Foreign { // {} is the page behind the last one
+		return errors.New("the page has nothing of what results have: something on the way to the API has answered")
+	}
 	return nil
 }
 

@@ -185,6 +185,7 @@ func TestQueriesFail(t *testing.T) {
 		{"pages without end", func(string) string { return page("", "a") }, "may not be the end: read such intervals by jobs", 1000},
 		{"damaged", func(string) string { return `{"conversations":[` }, "read query for ", 4},
 		{"error", func(string) string { return `{"code":"x.y","message":"oops"}` }, "an error instead of records: x.y oops", 4},
+		{"something else", func(string) string { return `{"Conversations":[],"state":"QUEUED"}` }, "nothing of what results have", 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -27,6 +27,7 @@ func (s *Scanner) pageMember(key []byte, i int) int {
 	s.keep = false
 	m := s.member(key)
 	if m == memberNone {
+		s.seen[memberNone] = true
 		return s.value(i)
 	}
 	if s.seen[m] {
@@ -43,6 +44,12 @@ func (s *Scanner) pageMember(key []byte, i int) int {
 		return s.fail(i, "the cursor is not a string")
 	}
 	return i
+}
+
+// foreign tells whether the page has members, and none of those that results have.
+func (s *Scanner) foreign() bool {
+	results := s.seen[memberArray] || s.seen[memberCursor] || s.seen[memberTotalHits] || s.seen[memberWatermark]
+	return !results && (s.seen[memberNone] || s.seen[memberCode] || s.seen[memberMessage])
 }
 
 // arrayMember checks the member that should be the array of records.

@@ -73,6 +73,7 @@ func oracle(body []byte, maxDepth int) result {
 			return result{}
 		}
 	}
+	want.Envelope.Foreign = len(fields) > 0 && !seen["conversations"] && !seen["cursor"] && !seen["totalHits"] && !seen["dataAvailabilityDate"]
 	return want
 }
 

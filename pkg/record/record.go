@@ -45,6 +45,9 @@ type Envelope struct {
 	Watermark time.Time
 	// HasRecords says that the array of records was there, if only empty.
 	HasRecords bool
+	// Foreign says that the page has members, and none that results have: it is
+	// something else than results, such as a proxy's word.
+	Foreign bool
 	// Code and Message are those of an error body that came with status 200.
 	Code, Message string
 }

@@ -60,7 +60,7 @@ func TestScan(t *testing.T) {
 		{
 			"error body",
 			`{"message":"no\nway","code":"not.found","status":404,"messageWithParams":"x","details":[{"conversations":[{}]}]}`,
-			result{Envelope: record.Envelope{TotalHits: -1, Code: "not.found", Message: "no\nway"}},
+			result{Envelope: record.Envelope{TotalHits: -1, Foreign: true, Code: "not.found", Message: "no\nway"}},
 		},
 		{"no records", `{"conversations":[]}`, result{Envelope: record.Envelope{TotalHits: -1, HasRecords: true}}},
 		{"null for records", `{"conversations":null}`, result{Envelope: record.Envelope{TotalHits: -1}}},

@@ -121,6 +121,7 @@ func (s *Scanner) Scan(p *Page, fn func(Record) error) error {
 		return s.stop
 	}
 	p.state, p.Records, p.RawBytes = whole, s.records, s.read
+	p.Envelope.Foreign = s.foreign()
 	return nil
 }
 
