@@ -24,7 +24,7 @@ func openDir(t *target) (*driver, error) {
 	}
 	return &driver{
 		bucket: bucket,
-		base:   "file://" + filepath.ToSlash(t.dir) + "/",
+		base:   fileURL(t.dir) + "/",
 		probe:  func(context.Context, string) error { return checkDir(t.dir) },
 	}, nil
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"github.com/gcexport/gcexport/internal/store/dirblob"
 )
 
 // explainFile knows the errors of a directory.
@@ -21,6 +23,8 @@ func explainFile(err error) *Error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &Error{Kind: Other, Message: "no space left for " + where, Hint: "free some space, then start again: what is committed is kept"}
+	case errors.Is(err, dirblob.ErrLink):
+		return &Error{Kind: Config, Message: where + " is a link to a directory", Hint: "within a bucket there may be none: give the directory that is meant, or mount it there"}
 	case errors.Is(err, syscall.EROFS):
 		return &Error{Kind: Denied, Message: where + " is on a read-only file system"}
 	case errors.Is(err, syscall.ENOTDIR):

@@ -23,9 +23,14 @@ type target struct {
 // name is the target for people.
 func (t *target) name() string {
 	if t.scheme == "file" {
-		return "file://" + filepath.ToSlash(t.dir)
+		return fileURL(t.dir)
 	}
 	return t.scheme + "://" + t.bucket + strings.TrimSuffix("/"+t.prefix, "/")
+}
+
+// fileURL is the URL of a directory, which parse takes for the same.
+func fileURL(dir string) string {
+	return "file://" + (&url.URL{Path: filepath.ToSlash(dir)}).EscapedPath()
 }
 
 // scheme is what a URL scheme may look like.

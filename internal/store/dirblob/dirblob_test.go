@@ -48,6 +48,37 @@ func files(t *testing.T, dir string) (names []string) {
 	return names
 }
 
+// A listing does not follow links to directories, as writing does: it says so.
+func TestLinks(t *testing.T) {
+	d, b := newBucket(t)
+	if err := create(b, "a/b/c", "first"); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{"a/nowhere": "x", "a/file": "b/c"} {
+		if err := os.Symlink(to, filepath.Join(d.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := d.walk(t.Context(), ""); err != nil || len(got) != 2 {
+		t.Errorf("%d objects, %v; want a/b/c and a/file", len(got), err)
+	}
+	if err := os.Symlink("a", filepath.Join(d.dir, "z")); err != nil {
+		t.Fatal(err)
+	}
+	for _, prefix := range []string{"", "z/", "z/b/"} {
+		if _, err := d.walk(t.Context(), prefix); (prefix == "z/b/") == errors.Is(err, ErrLink) {
+			t.Errorf("listing %q: %v", prefix, err)
+		}
+	}
+	whole, err := open(filepath.Join(d.dir, "z"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := whole.walk(t.Context(), "b/"); err != nil || len(got) != 1 {
+		t.Errorf("a bucket that is a link has %d objects, %v", len(got), err)
+	}
+}
+
 func TestCreate(t *testing.T) {
 	for name, link := range map[string]func(string, string) error{
 		"hard links":    os.Link,

@@ -12,6 +12,10 @@ import (
 	"gocloud.dev/blob/driver"
 )
 
+// ErrLink is what a listing ends with that comes to a link to a directory: the
+// walk does not follow it, and writing would.
+var ErrLink = errors.New("a link to a directory")
+
 // ListPaged walks the part of the tree that the prefix names. Without a page
 // size there is one page, so that listing costs one walk.
 func (b *bucket) ListPaged(ctx context.Context, o *driver.ListOptions) (*driver.ListPage, error) {
@@ -75,12 +79,19 @@ func (b *bucket) walk(ctx context.Context, prefix string) ([]*driver.ListObject,
 			}
 			return nil
 		}
-		if !strings.HasPrefix(key, prefix) {
+		if !strings.HasPrefix(key, prefix) && key+"/" != prefix {
 			return nil
 		}
-		fi, err := os.Stat(name) // follows a link to a file
-		if err != nil || !fi.Mode().IsRegular() {
-			return nil //nolint:nilerr // neither a broken link nor a socket is an object
+		fi, err := os.Stat(name) // follows a link
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // removed meanwhile, or a link to nowhere
+		case err != nil:
+			return err
+		case fi.IsDir() && name != b.dir: // behind a link
+			return &fs.PathError{Op: "list", Path: name, Err: ErrLink}
+		case !fi.Mode().IsRegular():
+			return nil // a socket is no object
 		}
 		objects = append(objects, &driver.ListObject{Key: key, ModTime: fi.ModTime(), Size: fi.Size()})
 		return nil

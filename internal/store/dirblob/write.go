@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"gocloud.dev/blob/driver"
@@ -141,9 +142,10 @@ func (w *writer) publish() error {
 		return fmt.Errorf("%w: %s", errExists, w.name)
 	case errors.Is(err, fs.ErrNotExist):
 		return err
-	default:
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.Errno(1)): // EPERM; ERROR_INVALID_FUNCTION of Windows
 		return w.b.createLocked(w.f.Name(), w.name)
 	}
+	return err // with an unknown answer, others may have linked
 }
 
 func sameFile(a, b string) bool {
