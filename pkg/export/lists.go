@@ -2,11 +2,14 @@ package export
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -27,8 +30,29 @@ type loadList struct {
 	Number int    `json:"number"`
 	Run    string `json:"run"`
 	// Total counts the objects in this list and all before it.
-	Total   int64        `json:"total"`
+	Total int64 `json:"total"`
+	// Digest is that of their keys.
+	Digest  keySum       `json:"digest"`
 	Objects []listObject `json:"objects"`
+}
+
+// A keySum is the sum, modulo 2^64, of the first eight bytes of the SHA-256 of each
+// key: equal for the same keys in whatever order, and not if one stands twice.
+type keySum uint64
+
+func (s *keySum) add(key string) {
+	sum := sha256.Sum256([]byte(key))
+	*s += keySum(binary.BigEndian.Uint64(sum[:]))
+}
+
+// MarshalText writes 16 hexadecimal digits: as a JSON number it would be rounded.
+func (s keySum) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(s)), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (s *keySum) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 16, 64)
+	*s = keySum(n)
+	return err
 }
 
 type listObject struct {
@@ -53,7 +77,7 @@ func (l *lists) waiting() bool {
 }
 
 // readLastList reads the last list. It comes before the inventory, which then has all
-// that is listed: so that the list's total can be compared with it.
+// that is listed: so that the list's digest can be compared with it.
 func (r *run) readLastList(ctx context.Context) error {
 	if r.URI == nil {
 		return nil
@@ -76,16 +100,21 @@ func (r *run) readLastList(ctx context.Context) error {
 
 // surveyLists finds out which of the committed objects stand in no list: those
 // of runs that were killed before they wrote theirs, or that are still at work.
-// As a rule, the last list's total tells that there are none.
+// As a rule, the last list's digest tells that there are none. Where a chunk was done
+// again, or data deleted, all lists are read.
 func (r *run) surveyLists(ctx context.Context, committed map[string]int64) error {
 	if r.URI == nil {
 		return nil
 	}
-	n, total := 0, int64(0)
+	var n int
+	var listed, there keySum
 	if l := r.lists.last; l != nil {
-		n, total = l.Number, l.Total
+		n, listed = l.Number, l.Digest
 	}
-	if total == int64(len(committed)) {
+	for key := range committed {
+		there.add(key)
+	}
+	if listed == there {
 		return nil
 	}
 	var mu sync.Mutex
@@ -161,9 +190,11 @@ func (l *lists) next(run string) *loadList {
 	if l.last != nil {
 		next.Number += l.last.Number
 		next.Total += l.last.Total
+		next.Digest = l.last.Digest
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.objects)) {
 		next.Objects = append(next.Objects, listObject{key, l.objects[key]})
+		next.Digest.add(key)
 	}
 	return next
 }
@@ -182,8 +213,11 @@ func (r *run) readList(ctx context.Context, number int) (*loadList, error) {
 		return nil, fmt.Errorf("read load list %d: %w", number, err)
 	}
 	l := new(loadList)
-	if err := json.Unmarshal(data, l); err != nil || l.Format != ListFormat || l.Number != number {
-		return nil, fmt.Errorf("%s is no load list that this program reads (format %q): %w", r.layout.list(number), l.Format, err)
+	if err := json.Unmarshal(data, l); err != nil {
+		return nil, fmt.Errorf("%s is no load list: %w", r.layout.list(number), err)
+	}
+	if l.Format != ListFormat || l.Number != number {
+		return nil, fmt.Errorf("%s is no load list that this program reads (format %q, number %d)", r.layout.list(number), l.Format, l.Number)
 	}
 	return l, nil
 }
@@ -240,7 +274,7 @@ func (r *run) render(ctx context.Context, l *loadList) error {
 func (r *run) isRendered(ctx context.Context, l *loadList) (bool, error) {
 	forms, err := r.forms(l)
 	for key := range forms {
-		there, err := r.Bucket.Exists(ctx, key)
+		there, err := exists(ctx, r.Bucket, key)
 		if err != nil || !there {
 			return false, err
 		}

@@ -176,3 +176,34 @@ func TestListsOfOthers(t *testing.T) {
 		t.Error("a list for Redshift, which loads from S3")
 	}
 }
+
+// Where a chunk was done again, its objects stand in two lists: the number of those in
+// lists then tells nothing of what a run has left that was killed.
+func TestListsOfChunksDoneAgain(t *testing.T) {
+	all, b, layout := conversations(400, 3), memBucket(t), export.Layout{Dataset: export.Conversations}
+	run := func(uri func(string) string, days int) {
+		mustRun(t, &export.Exporter{Source: &source{all: all, pageSize: 1000}, Bucket: b, URI: uri}, plan(days, interval.Day))
+	}
+	run(s3URI, 2)
+	first := interval.Interval{Start: day0, End: day0.AddDate(0, 0, 1)}
+	for _, key := range []string{layout.Manifest(first, 0), layout.Part(first, 0, 0)} {
+		if err := b.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(s3URI, 2)
+	run(nil, 3) // as if killed before its list
+	run(s3URI, 3)
+	count := map[string]int{}
+	for _, keys := range listedBy(t, b) {
+		for _, key := range keys {
+			count[strings.TrimSpace(key)]++
+		}
+	}
+	for day, want := range []int{2, 1, 1} {
+		iv := interval.Interval{Start: day0.AddDate(0, 0, day), End: day0.AddDate(0, 0, day+1)}
+		if n := count[s3URI(layout.Part(iv, 0, 0))]; n != want {
+			t.Errorf("the part of day %d stands in %d lists, want %d: %v", day, n, want, count)
+		}
+	}
+}
