@@ -29,7 +29,7 @@ const maxConflicts = 1000
 // the other has not seen.
 func (r *run) chunk(ctx context.Context, c Chunk) (*Manifest, error) {
 	for range maxConflicts {
-		done, err := r.Bucket.Exists(ctx, r.layout.Manifest(c.Interval, 0))
+		done, err := exists(ctx, r.Bucket, r.layout.Manifest(c.Interval, 0))
 		if err != nil {
 			return nil, fmt.Errorf("look for the manifest: %w", err)
 		}
@@ -207,7 +207,7 @@ func (f *filling) ready(ctx context.Context) error {
 	if err := f.turn.await(ctx, f.turns); err != nil {
 		return err
 	}
-	done, err := f.Bucket.Exists(ctx, f.layout.Manifest(f.chunk.Interval, 0))
+	done, err := exists(ctx, f.Bucket, f.layout.Manifest(f.chunk.Interval, 0))
 	if err != nil {
 		return fmt.Errorf("look for the manifest: %w", err)
 	}

@@ -242,7 +242,7 @@ func (o *sequence) survey(ctx context.Context) error {
 func (o *sequence) await(ctx context.Context, key string) error {
 	began, gap := time.Now(), 50*time.Millisecond
 	for {
-		there, err := o.Bucket.Exists(ctx, key)
+		there, err := exists(ctx, o.Bucket, key)
 		if err != nil {
 			return fmt.Errorf("look for %s: %w", key, err)
 		}
@@ -288,7 +288,7 @@ func (o *sequence) giveUp(ctx context.Context, key string) {
 
 // take notes what is at the last place now.
 func (o *sequence) take(ctx context.Context, key string) error {
-	a, err := o.Bucket.Attributes(ctx, key)
+	a, err := object.Call(ctx, func(ctx context.Context) (*blob.Attributes, error) { return o.Bucket.Attributes(ctx, key) })
 	if err != nil {
 		return fmt.Errorf("look at %s: %w", key, err)
 	}

@@ -234,9 +234,10 @@ const endTimeout = 5 * time.Second
 
 // end records what the run did, also where it was stopped.
 func (r *run) end(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	goOn, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	if err := r.putSummary(ctx, r.layout.RunSummary(r.summary.Run)); err != nil {
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(endTimeout, cancel) })()
+	if err := r.putSummary(goOn, r.layout.RunSummary(r.summary.Run)); err != nil {
 		return fmt.Errorf("record the end of the run: %w", err)
 	}
 	return nil

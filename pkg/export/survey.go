@@ -12,6 +12,7 @@ import (
 
 	"gocloud.dev/blob"
 
+	"github.com/gcexport/gcexport/internal/object"
 	"github.com/gcexport/gcexport/pkg/interval"
 )
 
@@ -85,9 +86,14 @@ func TakeInventory(ctx context.Context, b *blob.Bucket, l Layout) (Inventory, er
 	return inv, nil
 }
 
+// exists asks whether there is an object.
+func exists(ctx context.Context, b *blob.Bucket, key string) (bool, error) {
+	return object.Call(ctx, func(ctx context.Context) (bool, error) { return b.Exists(ctx, key) })
+}
+
 func list(ctx context.Context, b *blob.Bucket, prefix string, fn func(*blob.ListObject)) error {
 	for it := b.List(&blob.ListOptions{Prefix: prefix}); ; {
-		o, err := it.Next(ctx)
+		o, err := object.Call(ctx, it.Next)
 		if err == io.EOF {
 			return nil
 		}
