@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/gcexport/gcexport/internal/cli"
 )
@@ -17,8 +18,9 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		sig := <-signals
-		signal.Stop(signals) // a second signal ends the process at once
 		interrupt(cli.Interrupted{Signal: sig})
+		time.Sleep(time.Second) // timeout(1) signals the process, and then its group
+		signal.Stop(signals)    // a second signal ends the process at once
 	}()
 	os.Exit(cli.Main(ctx, cli.Process{Args: os.Args[1:], Getenv: os.LookupEnv, Stdout: os.Stdout, Stderr: os.Stderr}))
 }

@@ -43,16 +43,25 @@ func Main(ctx context.Context, p Process) int {
 	go func() { ended <- root.ExecuteContext(ctx) }()
 	select {
 	case err := <-ended:
-		return printError(p.Stderr, err)
+		return printError(p.Stderr, causeOf(ctx, err))
 	case <-ctx.Done():
 	}
 	select {
 	case err := <-ended:
-		return printError(p.Stderr, err)
+		return printError(p.Stderr, causeOf(ctx, err))
 	case <-time.After(farewell):
 		// The process is about to end, and with it what hangs.
 		return printError(p.Stderr, hung(context.Cause(ctx)))
 	}
+}
+
+// causeOf gives the cause for which ctx has ended in place of an error which only
+// says that it has.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
+		return cause
+	}
+	return err
 }
 
 // farewell is how long a command has to end once ctx has ended: to abort its

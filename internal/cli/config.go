@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -120,8 +121,8 @@ func readSettings(path, profile string, keys []string) (*settings, error) {
 		return nil, usageError(fmt.Sprintf("--config %s: %v", path, err), "give the path of a YAML file: docs/configuration.md")
 	}
 	defer file.Close()
-	var doc map[string]yaml.Node
-	if err := yaml.NewDecoder(io.LimitReader(file, maxSettings)).Decode(&doc); err != nil && err != io.EOF {
+	doc, err := decodeSettings(file)
+	if err != nil {
 		return nil, usageError(fmt.Sprintf("%s is not a file of settings: %v", path, err), "it is YAML, one 'flag: value' a line: docs/configuration.md")
 	}
 	profiles := map[string]map[string]yaml.Node{}
@@ -139,6 +140,29 @@ func readSettings(path, profile string, keys []string) (*settings, error) {
 		return nil, usageError(fmt.Sprintf("%s has no profile %q", path, profile), "it has: "+strings.Join(sortedKeys(profiles), ", "))
 	}
 	return s, s.take(profiles[profile], path+", profile "+profile, keys)
+}
+
+// decodeSettings reads the one document of a file of settings, which may be empty.
+func decodeSettings(file *os.File) (doc map[string]yaml.Node, err error) {
+	fi, err := file.Stat()
+	if err == nil && !fi.Mode().IsRegular() && fi.Mode()&fs.ModeNamedPipe == 0 {
+		return nil, errors.New("it is no file")
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxSettings+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxSettings {
+		return nil, fmt.Errorf("it is larger than %d bytes", maxSettings)
+	}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	if err := decoder.Decode(&doc); err != nil && err != io.EOF {
+		return nil, err
+	}
+	if err := decoder.Decode(new(yaml.Node)); err != io.EOF {
+		return nil, errors.New("it has a second document, behind a line ---")
+	}
+	return doc, nil
 }
 
 // take takes over settings, which stand at origin.
@@ -249,7 +273,7 @@ func (p *Process) showConfig(cmd *cobra.Command) error {
 	row := func(key, value, origin string) { fmt.Fprintf(tw, "%s\t%s\t%s\n", key, value, origin) }
 	row("SETTING", "VALUE", "FROM")
 	bucket, _ := p.Getenv(envName(keyBucket))
-	row(keyBucket, bucket, p.whence(envName(keyBucket)))
+	row(keyBucket, withoutUser(bucket), p.whence(envName(keyBucket)))
 	for _, name := range []string{envClientID, envClientSecret} {
 		value, origin := "not given", ""
 		for _, n := range []string{name, name + "_FILE"} {
@@ -275,10 +299,7 @@ func (p *Process) showConfig(cmd *cobra.Command) error {
 			}
 			value, origin = f.Value.String(), p.whence(name)
 		}
-		if f.Name == "pushgateway" {
-			value = withoutUser(value)
-		}
-		row(f.Name, value, origin)
+		row(f.Name, withoutUser(value), origin)
 	})
 	if failed != nil {
 		return failed
@@ -297,11 +318,16 @@ func (p *Process) whence(name string) string {
 	return "variable " + name
 }
 
-// withoutUser leaves name and password out of a URL.
+// withoutUser leaves out name and password, all before the last @, of what is or
+// should have been a URL.
 func withoutUser(url string) string {
-	scheme, rest, ok := strings.Cut(url, "://")
-	if _, host, has := strings.Cut(rest, "@"); ok && has {
-		return scheme + "://" + host
+	at := strings.LastIndexByte(url, '@')
+	if at < 0 {
+		return url
 	}
-	return url
+	scheme, _, ok := strings.Cut(url[:at], "://")
+	if !ok {
+		return url[at+1:]
+	}
+	return scheme + "://" + url[at+1:]
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func (p *Process) secretEnv(name string) (string, error) {
 	case set && value != "" && fromFile && path != "":
 		return "", usageError(fmt.Sprintf("both %s and %s_FILE are set", name, name), "set one of them")
 	case fromFile && path != "":
-		data, err := os.ReadFile(path)
+		data, err := readSecret(path)
 		if err != nil {
 			return "", usageError(fmt.Sprintf("%s_FILE: %v", name, err), "it must name a file that holds the value alone")
 		}
@@ -40,6 +41,23 @@ func (p *Process) secretEnv(name string) (string, error) {
 		return "", usageError(fmt.Sprintf("the value of %s has blanks or line breaks inside", name), "it must be the bare value, without quotes or other lines")
 	}
 	return value, nil
+}
+
+// maxSecret bounds what is read of a file with an id or a secret.
+const maxSecret = 64 << 10
+
+// readSecret reads a file with an id or a secret.
+func readSecret(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
+	if err == nil && len(data) > maxSecret {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxSecret)
+	}
+	return data, err
 }
 
 // mostClients is how many OAuth clients may be given.

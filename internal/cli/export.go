@@ -123,7 +123,7 @@ func (p *Process) bucketArg(cmd *cobra.Command, args []string) error {
 // runExport is the export command. However it ends, the end is told.
 func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL string) error {
 	end := &ending{}
-	err := p.exportInto(ctx, f, bucketURL, end)
+	err := causeOf(ctx, p.exportInto(ctx, f, bucketURL, end))
 	if perr := end.print(p.Stdout, f.output.value, err); perr != nil && err == nil {
 		err = fmt.Errorf("print the result: %w", perr)
 	}

@@ -147,8 +147,7 @@ func badCertificate(err error) bool {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[tls.RecordHeaderError](err) // plain HTTP on the other side
-	return ok
+	return errors.Is(err, http.ErrSchemeMismatch) // plain HTTP on the other side
 }
 
 // A JobError says that a job did not come to its results.
