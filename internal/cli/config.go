@@ -143,17 +143,10 @@ func readSettings(path, profile string, keys []string) (*settings, error) {
 }
 
 // decodeSettings reads the one document of a file of settings, which may be empty.
-func decodeSettings(file *os.File) (doc map[string]yaml.Node, err error) {
-	fi, err := file.Stat()
-	if err == nil && !fi.Mode().IsRegular() && fi.Mode()&fs.ModeNamedPipe == 0 {
-		return nil, errors.New("it is no file")
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxSettings+1))
+func decodeSettings(file io.Reader) (doc map[string]yaml.Node, err error) {
+	text, err := readUpTo(file, maxSettings)
 	if err != nil {
 		return nil, err
-	}
-	if len(text) > maxSettings {
-		return nil, fmt.Errorf("it is larger than %d bytes", maxSettings)
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	if err := decoder.Decode(&doc); err != nil && err != io.EOF {
@@ -273,7 +266,10 @@ func (p *Process) showConfig(cmd *cobra.Command) error {
 	row := func(key, value, origin string) { fmt.Fprintf(tw, "%s\t%s\t%s\n", key, value, origin) }
 	row("SETTING", "VALUE", "FROM")
 	bucket, _ := p.Getenv(envName(keyBucket))
-	row(keyBucket, withoutUser(bucket), p.whence(envName(keyBucket)))
+	if strings.Contains(bucket, "://") { // else it is a path, which may have an @
+		bucket = withoutUser(bucket)
+	}
+	row(keyBucket, bucket, p.whence(envName(keyBucket)))
 	for _, name := range []string{envClientID, envClientSecret} {
 		value, origin := "not given", ""
 		for _, n := range []string{name, name + "_FILE"} {
@@ -299,7 +295,10 @@ func (p *Process) showConfig(cmd *cobra.Command) error {
 			}
 			value, origin = f.Value.String(), p.whence(name)
 		}
-		row(f.Name, withoutUser(value), origin)
+		if slices.Contains([]string{"api-url", "login-url", "pushgateway"}, f.Name) {
+			value = withoutUser(value)
+		}
+		row(f.Name, value, origin)
 	})
 	if failed != nil {
 		return failed

@@ -53,9 +53,14 @@ func readSecret(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
-	if err == nil && len(data) > maxSecret {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxSecret)
+	return readUpTo(file, maxSecret)
+}
+
+// readUpTo reads all there is, which must not be more than so many bytes.
+func readUpTo(r io.Reader, most int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("it is larger than %d bytes", most)
 	}
 	return data, err
 }

@@ -123,7 +123,7 @@ func (p *Process) bucketArg(cmd *cobra.Command, args []string) error {
 // runExport is the export command. However it ends, the end is told.
 func (p *Process) runExport(ctx context.Context, f *exportFlags, bucketURL string) error {
 	end := &ending{}
-	err := causeOf(ctx, p.exportInto(ctx, f, bucketURL, end))
+	err := p.exportInto(ctx, f, bucketURL, end)
 	if perr := end.print(p.Stdout, f.output.value, err); perr != nil && err == nil {
 		err = fmt.Errorf("print the result: %w", perr)
 	}
@@ -164,6 +164,7 @@ func (p *Process) exportInto(ctx context.Context, f *exportFlags, bucketURL stri
 	}
 	end.summary.Plan = plan
 	defer func() { watch.close(ctx, codeOf(err)) }()
+	defer func() { err = causeOf(ctx, err) }() // before those above tell the exit code
 	bucket, err := openStore(ctx, bucketURL, f.workers.value, f.api.stall.Duration, out.log)
 	if err != nil {
 		return err

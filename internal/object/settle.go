@@ -64,7 +64,7 @@ func settle(ctx context.Context, b *blob.Bucket, key string, err error, o *own) 
 // every object is foreign, which is right, because their commits never fail
 // after having succeeded.
 func lookAt(ctx context.Context, b *blob.Bucket, key string, o *own) (verdict, error) {
-	a, err := b.Attributes(ctx, key)
+	a, err := Call(ctx, func(ctx context.Context) (*blob.Attributes, error) { return b.Attributes(ctx, key) })
 	switch {
 	case err == nil && o != nil && a.Metadata[markKey] == o.mark && a.Size == o.bytes:
 		return mine, nil

@@ -233,7 +233,7 @@ func readManifests(ctx context.Context, b *blob.Bucket, o *export.ObjectOptions,
 func readRuns(ctx context.Context, b *blob.Bucket, o *export.ObjectOptions) ([]Run, error) {
 	keys := map[string]string{} // by run
 	for it := b.List(&blob.ListOptions{Prefix: runsPrefix}); ; {
-		obj, err := it.Next(ctx)
+		obj, err := object.Call(ctx, it.Next)
 		if err == io.EOF {
 			break
 		}

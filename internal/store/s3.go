@@ -115,11 +115,8 @@ func (c uploadClient) CreateMultipartUpload(ctx context.Context, in *s3.CreateMu
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	begin, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() {
-		time.AfterFunc(s3BeginTimeout, func() { cancel(context.Cause(ctx)) })
-	})()
+	begin, cancel := object.Linger(ctx, s3BeginTimeout)
+	defer cancel()
 	return c.Client.CreateMultipartUpload(begin, in, o...)
 }
 

@@ -135,6 +135,9 @@ func (e *Exporter) Run(ctx context.Context, plan Plan) (Summary, error) {
 		return Summary{}, err
 	}
 	todo, err := r.survey(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil || len(todo) == 0 && len(r.unlisted) == 0 && !r.lists.waiting() {
 		r.close(ctx, err)
 		return r.summary, err

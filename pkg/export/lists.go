@@ -31,8 +31,8 @@ type loadList struct {
 	Run    string `json:"run"`
 	// Total counts the objects in this list and all before it.
 	Total int64 `json:"total"`
-	// Digest is that of their keys.
-	Digest  keySum       `json:"digest"`
+	// KeySum is that of their keys.
+	KeySum  keySum       `json:"key_sum"`
 	Objects []listObject `json:"objects"`
 }
 
@@ -77,7 +77,7 @@ func (l *lists) waiting() bool {
 }
 
 // readLastList reads the last list. It comes before the inventory, which then has all
-// that is listed: so that the list's digest can be compared with it.
+// that is listed: so that the list's sum of keys can be compared with it.
 func (r *run) readLastList(ctx context.Context) error {
 	if r.URI == nil {
 		return nil
@@ -100,7 +100,7 @@ func (r *run) readLastList(ctx context.Context) error {
 
 // surveyLists finds out which of the committed objects stand in no list: those
 // of runs that were killed before they wrote theirs, or that are still at work.
-// As a rule, the last list's digest tells that there are none. Where a chunk was done
+// As a rule, the last list's sum of keys tells that there are none. Where a chunk was done
 // again, or data deleted, all lists are read.
 func (r *run) surveyLists(ctx context.Context, committed map[string]int64) error {
 	if r.URI == nil {
@@ -109,7 +109,7 @@ func (r *run) surveyLists(ctx context.Context, committed map[string]int64) error
 	var n int
 	var listed, there keySum
 	if l := r.lists.last; l != nil {
-		n, listed = l.Number, l.Digest
+		n, listed = l.Number, l.KeySum
 	}
 	for key := range committed {
 		there.add(key)
@@ -190,11 +190,11 @@ func (l *lists) next(run string) *loadList {
 	if l.last != nil {
 		next.Number += l.last.Number
 		next.Total += l.last.Total
-		next.Digest = l.last.Digest
+		next.KeySum = l.last.KeySum
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.objects)) {
 		next.Objects = append(next.Objects, listObject{key, l.objects[key]})
-		next.Digest.add(key)
+		next.KeySum.add(key)
 	}
 	return next
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/oklog/ulid/v2"
 	"gocloud.dev/blob"
 
+	"github.com/gcexport/gcexport/internal/object"
 	"github.com/gcexport/gcexport/pkg/interval"
 )
 
@@ -234,10 +235,9 @@ const endTimeout = 5 * time.Second
 
 // end records what the run did, also where it was stopped.
 func (r *run) end(ctx context.Context) error {
-	goOn, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	last, cancel := object.Linger(ctx, endTimeout)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(endTimeout, cancel) })()
-	if err := r.putSummary(goOn, r.layout.RunSummary(r.summary.Run)); err != nil {
+	if err := r.putSummary(last, r.layout.RunSummary(r.summary.Run)); err != nil {
 		return fmt.Errorf("record the end of the run: %w", err)
 	}
 	return nil

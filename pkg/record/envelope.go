@@ -49,7 +49,7 @@ func (s *Scanner) pageMember(key []byte, i int) int {
 // foreign tells whether the page has members, and none of those that results have.
 func (s *Scanner) foreign() bool {
 	results := s.seen[memberArray] || s.seen[memberCursor] || s.seen[memberTotalHits] || s.seen[memberWatermark]
-	return !results && (s.seen[memberNone] || s.seen[memberCode] || s.seen[memberMessage])
+	return !results && s.seen != [memberCount]bool{}
 }
 
 // arrayMember checks the member that should be the array of records.
